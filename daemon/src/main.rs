@@ -1,0 +1,3 @@
+//! The binary `dozvon`.
+
+fn main() {}
