@@ -1,1 +1,29 @@
-//! Placeholder.
+//! A SIP user agent (RFC 3261) without I/O.
+//!
+//! Bytes, instants and a seed go in; bytes, events and the next deadline come out. The crate
+//! opens no socket, reads no clock and takes no lock: the daemon's driver does, and so do
+//! simulations in virtual time.
+
+pub mod call;
+pub mod event;
+pub mod number;
+pub mod outcome;
+pub mod text;
+pub mod transport;
+pub mod trunk;
+
+pub use call::{
+    CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, PlaceCallError,
+    TimelineEntry, TimelineEvent,
+};
+pub use event::{Event, RegistrationState};
+pub use number::{CallerId, Secret, UserPart, UserPartError};
+pub use outcome::CallOutcome;
+pub use text::{MessageHandle, MessageSummary, OutboundMessage, SendMessageError};
+pub use transport::{
+    ConnectionChange, ConnectionHandle, Incoming, Remote, Target, Transmit, Transport,
+    TransportError,
+};
+pub use trunk::{
+    CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, TrunkHandle, TrunkSettings,
+};

@@ -1,0 +1,106 @@
+//! What the user agent tells: present and past facts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::call::{CallHandle, CallSummary};
+use crate::text::MessageSummary;
+use crate::transport::Transport;
+use crate::trunk::{HostPort, TrunkHandle};
+
+/// A fact for the daemon. Progress may be merged; `Ended` and `MessageEnded` are never dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The trunk wants addresses: answer with `set_targets`, with an empty list when the name
+    /// does not resolve.
+    ResolveTargets {
+        /// For which trunk.
+        trunk: TrunkHandle,
+        /// The name to resolve (RFC 3263 section 4).
+        name: HostPort,
+        /// The transport that the targets must have.
+        transport: Transport,
+    },
+    /// A trunk's binding changed.
+    Registration {
+        /// Which trunk.
+        trunk: TrunkHandle,
+        /// How it stands.
+        state: RegistrationState,
+    },
+    /// An INVITE left with this CSeq number (told for the first and for each authenticated one).
+    InviteSent {
+        /// Which call.
+        call: CallHandle,
+        /// The CSeq number.
+        cseq: u32,
+    },
+    /// The phone rings.
+    Ringing {
+        /// Which call.
+        call: CallHandle,
+        /// The status that said so: 180, or 183.
+        status: u16,
+        /// Since the first INVITE.
+        after: Duration,
+    },
+    /// Our CANCEL left after ringing: the flash call did its work.
+    Cancelled {
+        /// Which call.
+        call: CallHandle,
+    },
+    /// A call ended. The only event of it that is promised.
+    Ended(CallSummary),
+    /// The CANCEL of an interrupted call was answered or given up.
+    InterruptedCallCancelled {
+        /// Which call.
+        call: CallHandle,
+        /// Final status of the CANCEL; `None`: no answer.
+        status: Option<u16>,
+    },
+    /// A text's transaction ended.
+    MessageEnded(MessageSummary),
+    /// The user agent has un-registered everywhere and has nothing left to send.
+    ShutDown,
+}
+
+/// How a trunk's binding stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationState {
+    /// A static trunk: no binding is needed.
+    Static,
+    /// REGISTER is under way for the first time, or again after a failure.
+    Registering,
+    /// Bound.
+    Registered {
+        /// What the registrar granted.
+        granted: Duration,
+        /// When we refresh, from this event on.
+        refresh_in: Duration,
+        /// The registrar's address.
+        target: SocketAddr,
+        /// Our address as the registrar sees it.
+        contact: SocketAddr,
+        /// From REGISTER to its 200.
+        round_trip: Duration,
+    },
+    /// No usable answer.
+    Failed {
+        /// The status, if there was one.
+        status: Option<u16>,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// 403: the registrar does not want us.
+    Rejected {
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// Our credentials were refused.
+    AuthFailed {
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// The binding was removed by us.
+    Unregistered,
+}
