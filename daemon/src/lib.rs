@@ -1,1 +1,12 @@
-//! The daemon.
+//! The daemon: the only room of Dozvon that acts.
+//!
+//! It owns the sockets, the clock, the database and the HTTP API; what a call is, is decided in
+//! `sip`; whom a number belongs to, in `dialplans`; what a verification is, in
+//! [`verification::machine`].
+
+pub mod clock;
+pub mod ids;
+pub mod secrets;
+pub mod store;
+pub mod ua_driver;
+pub mod verification;

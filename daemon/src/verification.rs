@@ -1,0 +1,4 @@
+//! The verification engine: a pure state machine, and the use cases beside it.
+
+pub mod machine;
+pub mod model;
