@@ -49,6 +49,14 @@ pub enum Event {
         /// Which call.
         call: CallHandle,
     },
+    /// The phone rings although the call was abandoned and its `Ended` told; it is cancelled at
+    /// once. Told once at most, and the only event of a call that may follow its `Ended`.
+    LateRinging {
+        /// Which call.
+        call: CallHandle,
+        /// The status that said so.
+        status: u16,
+    },
     /// A call ended. The only event of it that is promised.
     Ended(CallSummary),
     /// The CANCEL of an interrupted call was answered or given up.

@@ -9,6 +9,8 @@ pub mod event;
 pub mod number;
 pub mod outcome;
 pub mod text;
+pub mod timer;
+pub mod transaction;
 pub mod transport;
 pub mod trunk;
 
