@@ -1,0 +1,19 @@
+//! `[accounts.NAME]`: who may use what.
+
+use dialplans::{PoolChoice, Region};
+use sip::UserPart;
+
+use crate::name::PurposeName;
+
+/// What the keys of one account may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The pools its calls may show.
+    pub pools: PoolChoice,
+    /// The purposes it may name; at least one.
+    pub purposes: Vec<PurposeName>,
+    /// The sender names its texts may carry; empty: only the trunk's own.
+    pub senders: Vec<UserPart>,
+    /// The region by which numbers without `+` are read; `None`: such numbers are refused.
+    pub default_region: Option<Region>,
+}

@@ -1,0 +1,52 @@
+//! `[purposes.NAME]`: the rules of a verification.
+
+use std::time::Duration;
+
+use dialplans::PoolName;
+
+/// The rules of the verifications made for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// The channels in order; at least one, none twice.
+    pub workflow: Vec<WorkflowStep>,
+    /// How long a verification lives.
+    pub ttl: Duration,
+    /// Wrong codes until it is locked.
+    pub checks: u32,
+    /// Calls and texts, resends included.
+    pub sends: u32,
+    /// The fewest endings from which a code may be drawn.
+    pub min_endings: u64,
+    /// Pools that may have fewer.
+    pub allow_small_pools: Vec<PoolName>,
+    /// How long the phone rings at most; `None`: the trunk's limit. The shorter of this and the
+    /// route's holds.
+    pub ring_limit: Option<Duration>,
+    /// From the step's first INVITE over all its calls.
+    pub call_limit: Duration,
+}
+
+/// One channel of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkflowStep {
+    /// How the code travels.
+    pub channel: Channel,
+    /// How long after the step before it; `None`: as soon as that one has failed.
+    pub after: Option<Duration>,
+}
+
+/// How a code travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The tail of the calling number.
+    FlashCall,
+}
+
+impl Channel {
+    /// Its name in the file and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlashCall => "flash_call",
+        }
+    }
+}

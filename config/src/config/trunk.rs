@@ -1,0 +1,148 @@
+//! `[trunks.NAME]`: a carrier's side of the wire, as its operator describes it.
+
+pub(crate) mod price;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dialplans::{DialError, DialFormat, E164, Translation, TrunkDialling, TrunkName};
+use sip::{
+    CallerId, CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, Secret, Target,
+    Transport, TrunkSettings, UserPart,
+};
+
+use crate::config::secret::SecretRef;
+use price::Price;
+
+/// A trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// Its name.
+    pub name: TrunkName,
+    /// Where REGISTER goes; `None`: a static trunk.
+    pub registrar: Option<HostPort>,
+    /// Host of request lines, From, To and digest URIs.
+    pub domain: String,
+    /// Where every request goes first.
+    pub outbound_proxy: Option<HostPort>,
+    /// Fixed addresses; empty: the names above are resolved.
+    pub targets: Vec<Target>,
+    /// The transport.
+    pub transport: Transport,
+    /// The address of record's user.
+    pub user: UserPart,
+    /// User name of the digest.
+    pub auth_user: String,
+    /// Password of the digest; `None`: challenges are not answered.
+    pub password: Option<SecretRef>,
+    /// Realms that may challenge; empty: pinned at first success.
+    pub realms: Vec<String>,
+    /// Digest algorithms that may be answered; at least one.
+    pub digest: Vec<DigestAlgorithm>,
+    /// User part of our Contact.
+    pub contact_user: UserPart,
+    /// Whether the Contact carries a `line` token.
+    pub line: bool,
+    /// Wished lifetime of the binding.
+    pub expires: Duration,
+    /// Our public address; `[sip] external` where the trunk says nothing.
+    pub external: External,
+    /// Time between OPTIONS; `None`: none are sent.
+    pub options_ping: Option<Duration>,
+    /// Time between keep-alive CRLFs; `None`: none are sent.
+    pub keep_alive: Option<Duration>,
+    /// Header fields that carry the caller ID; at least one.
+    pub caller_id_in: Vec<CallerIdHeader>,
+    /// The form of the caller ID on the wire.
+    pub caller_id_format: DialFormat,
+    /// User part of From; `None`: the caller ID.
+    pub from_user: Option<UserPart>,
+    /// Whether `;user=phone` is written.
+    pub user_phone: bool,
+    /// Header fields added to INVITE, none of them one that we write ourselves.
+    pub headers: Vec<(String, String)>,
+    /// The form of the called number before translation.
+    pub dial_format: DialFormat,
+    /// What is stripped from it and put in front.
+    pub translation: Translation,
+    /// What counts as ringing.
+    pub ring_signal: RingSignal,
+    /// From the INVITE without any answer; then the call is abandoned.
+    pub no_answer_timeout: Duration,
+    /// How long a phone rings where neither purpose nor route says.
+    pub ring_limit: Duration,
+    /// From the INVITE without ringing; then CANCEL. Longer than `no_answer_timeout`.
+    pub no_ring_limit: Duration,
+    /// Calls at once.
+    pub max_calls: u32,
+    /// New calls in a second.
+    pub cps: u32,
+    /// Lower is tried first on routes that name no trunks.
+    pub priority: u16,
+    /// Whether texts may leave by MESSAGE.
+    pub sms: bool,
+    /// User part of From in a text whose sender is not given.
+    pub sms_from: UserPart,
+    /// What one answered call or one text costs; `None`: not known.
+    pub price_per_call: Option<Price>,
+}
+
+impl Trunk {
+    /// What the user agent wants to know: `local` is the socket's address as the far side may
+    /// see it, `password` is what [`Trunk::password`] names, and `line` the token of the Contact
+    /// (16 to 32 token characters), written only when [`Trunk::line`] says so.
+    pub fn settings(
+        &self,
+        local: SocketAddr,
+        password: Option<Secret>,
+        line: Option<String>,
+    ) -> TrunkSettings {
+        TrunkSettings {
+            registrar: self.registrar.clone(),
+            outbound_proxy: self.outbound_proxy.clone(),
+            targets: self.targets.clone(),
+            transport: self.transport,
+            auth_user: self.auth_user.clone(),
+            password,
+            realms: self.realms.clone(),
+            digest: self.digest.clone(),
+            contact_user: self.contact_user.clone(),
+            line: line.filter(|_| self.line),
+            expires: self.expires,
+            external: self.external.clone(),
+            options_ping: self.options_ping,
+            keep_alive: self.keep_alive,
+            caller_id_in: self.caller_id_in.clone(),
+            from_user: self.from_user.clone(),
+            user_phone: self.user_phone,
+            headers: self.headers.clone(),
+            ring_signal: self.ring_signal,
+            max_calls: self.max_calls,
+            sms: self.sms,
+            ..TrunkSettings::new(self.name.as_str(), &self.domain, self.user.clone(), local)
+        }
+    }
+
+    /// How it wants numbers dialled, for the dialplan.
+    pub fn dialling(&self) -> TrunkDialling {
+        TrunkDialling {
+            trunk: self.name.clone(),
+            format: self.dial_format,
+            translation: self.translation.clone(),
+        }
+    }
+
+    /// A caller ID in this trunk's form, for the wire. Fails only for a national form and a
+    /// number of another country, which no pool of this trunk holds.
+    pub fn caller_id(&self, shown: &dialplans::CallerId) -> Result<CallerId, DialError> {
+        let number = E164::parse(&shown.reveal()).expect("a caller ID is a number in E.164 form");
+        let form = TrunkDialling {
+            trunk: self.name.clone(),
+            format: self.caller_id_format,
+            translation: Translation::default(),
+        };
+        let digits = form.dial(&number)?;
+        let user = UserPart::new(digits.reveal()).expect("digits and a plus sign are a user part");
+        Ok(CallerId::new(user))
+    }
+}
