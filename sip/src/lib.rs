@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod event;
+pub mod message;
 pub mod number;
 pub mod outcome;
 pub mod text;
