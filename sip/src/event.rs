@@ -34,6 +34,8 @@ pub enum Event {
         call: CallHandle,
         /// The CSeq number.
         cseq: u32,
+        /// Where it went: with the CSeq number, what a restart needs to cancel it.
+        target: SocketAddr,
     },
     /// The phone rings.
     Ringing {
