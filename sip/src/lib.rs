@@ -9,6 +9,7 @@ pub mod event;
 pub mod message;
 pub mod number;
 pub mod outcome;
+pub mod server;
 pub mod text;
 pub mod timer;
 pub mod transaction;

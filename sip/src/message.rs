@@ -13,6 +13,8 @@ mod address;
 mod challenge;
 mod fault;
 mod headers;
+#[cfg(test)]
+mod linear;
 mod media;
 mod method;
 mod name;

@@ -5,6 +5,7 @@ mod views;
 use std::fmt;
 
 use super::name::HeaderName;
+use super::params::Params;
 use super::scan;
 
 pub use views::{AddressList, MALFORMED_EXPIRES_S, Q850, RAck};
@@ -216,6 +217,11 @@ impl<'a> Raw<'a> {
             }
         }
         out.extend_from_slice(rest);
+    }
+
+    /// The parameters behind the first semicolon of a value such as `session;handling=optional`.
+    pub fn params(self) -> Params<'a> {
+        Params::new(scan::find_unquoted(b';', self.0).map_or(&[], |at| &self.0[at..]))
     }
 
     /// The value on one line, to be kept.

@@ -196,11 +196,17 @@ impl Status {
             600 => "Busy Everywhere",
             603 => "Decline",
             606 => "Not Acceptable",
-            100..200 => "Progress",
-            200..300 => "Success",
-            300..400 => "Redirection",
-            400..500 => "Request Failure",
-            500..600 => "Server Failure",
+            _ => self.class_phrase(),
+        }
+    }
+
+    const fn class_phrase(self) -> &'static str {
+        match self.class() {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
             _ => "Global Failure",
         }
     }

@@ -165,7 +165,7 @@ fn request_line<'a>(
 }
 
 fn status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
-    if !line.get(4..8).is_some_and(|version| version == b"2.0 ") {
+    if line.get(4..8).is_none_or(|version| version != b"2.0 ") {
         return Err(Fault::UnknownVersion);
     }
     let rest = &line[8..];

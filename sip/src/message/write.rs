@@ -55,7 +55,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Starts a response that answers nothing received here; see [`Writer::reply`] for the others.
-    pub fn response(out: &'b mut Vec<u8>, status: Status, reason: &str) -> Self {
+    pub fn response(out: &'b mut Vec<u8>, status: Status, reason: impl fmt::Display) -> Self {
         let mut writer = Self::new(out);
         writer.status_line(status, reason);
         writer
@@ -66,11 +66,11 @@ impl<'b> Writer<'b> {
         Self { out, start, fault: None, is_finished: false }
     }
 
-    fn status_line(&mut self, status: Status, reason: &str) {
+    fn status_line(&mut self, status: Status, reason: impl fmt::Display) {
         self.literal(b"SIP/2.0 ");
         self.decimal(u32::from(status.code()));
         self.literal(b" ");
-        self.text(reason.as_bytes(), "reason phrase");
+        self.display(reason, "reason phrase");
         self.literal(b"\r\n");
     }
 
@@ -136,7 +136,23 @@ impl<'b> Writer<'b> {
         self.literal(b"\r\n");
     }
 
-    /// The same for a value of bytes, as one kept from [`Raw::to_vec`].
+    /// A field with a list of tokens: Supported, Unsupported, Require, …; without one, no field.
+    pub fn tokens<'t>(&mut self, name: HeaderName, tokens: impl Iterator<Item = &'t [u8]>) {
+        let mut is_first = true;
+        for token in tokens {
+            match is_first {
+                true => self.name(name),
+                false => self.literal(b", "),
+            }
+            is_first = false;
+            self.token(token, name.as_str());
+        }
+        if !is_first {
+            self.literal(b"\r\n");
+        }
+    }
+
+    /// A field with a value of bytes on one line, as one kept from [`Raw::to_vec`].
     pub fn header_bytes(&mut self, name: HeaderName, value: &[u8]) {
         self.name(name);
         self.text(value, name.as_str());

@@ -1,5 +1,6 @@
 //! The answer to a request (RFC 3261 section 8.2.6).
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use super::Writer;
@@ -20,7 +21,7 @@ impl<'b> Writer<'b> {
         out: &'b mut Vec<u8>,
         request: &Headers<'_>,
         status: Status,
-        reason: &str,
+        reason: impl fmt::Display,
         to_tag: &[u8],
         source: SocketAddr,
     ) -> Self {

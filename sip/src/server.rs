@@ -1,0 +1,3 @@
+//! What this user agent answers to requests from its trunks.
+
+pub mod check;
