@@ -4,6 +4,7 @@
 //! opens no socket, reads no clock and takes no lock: the daemon's driver does, and so do
 //! simulations in virtual time.
 
+pub mod auth;
 pub mod call;
 pub mod event;
 pub mod message;
