@@ -18,7 +18,7 @@ const BYE: AuthRequest<'_> =
 
 fn settings() -> TrunkSettings {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
-    let user = UserPart::new("74951230000").unwrap();
+    let user = UserPart::new("74951230000").expect("digits");
     let mut settings = TrunkSettings::new("north", "carrier.example", user, local);
     settings.password = Some(Secret::new("opensesame"));
     settings
@@ -71,7 +71,7 @@ impl Client {
     }
 
     fn values(&self) -> Vec<(ChallengeKind, &str)> {
-        let text = |value| std::str::from_utf8(value).unwrap();
+        let text = |value| std::str::from_utf8(value).expect("written by us");
         self.credentials.values().map(|(kind, value)| (kind, text(value))).collect()
     }
 
@@ -79,7 +79,7 @@ impl Client {
     fn right(&self, request: AuthRequest<'_>) -> Presented<'_> {
         let values: Vec<_> = self.credentials.values().collect();
         assert_eq!(values.len(), 1);
-        let presented = Presented::parse(values[0].1).unwrap();
+        let presented = Presented::parse(values[0].1).expect("a Digest");
         assert!(presented.is_right(request.method.as_bytes(), b"opensesame"));
         assert_eq!(presented.uri, request.uri.as_bytes());
         assert_eq!(presented.user, b"74951230000");

@@ -10,7 +10,7 @@ struct Vector {
 }
 
 fn algorithm(token: &str) -> Algorithm {
-    Algorithm::from_token(token.as_bytes()).unwrap()
+    Algorithm::from_token(token.as_bytes()).expect("known")
 }
 
 /// RFC 7616 section 3.9.1, with the algorithm and the use of a nonce count to be chosen.
