@@ -125,6 +125,8 @@ pub struct CallSummary {
     pub status: Option<u16>,
     /// The Q.850 cause: from the Reason header field, else the usual one for the status.
     pub q850: Option<u8>,
+    /// Whether a Reason header field said so.
+    pub q850_from_reason: bool,
     /// Retry-After of the final response, capped.
     pub retry_after: Option<Duration>,
     /// Where the INVITE went.

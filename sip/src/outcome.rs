@@ -1,4 +1,13 @@
-//! What a call came to, in the words of operators.
+//! What a call came to, in the words of operators: the names, how the evidence of a call is read,
+//! and what usually follows.
+
+mod cause;
+mod facts;
+mod follow;
+
+pub use cause::usual_cause;
+pub use facts::{CallEnd, CallFacts, Stop};
+pub use follow::Follow;
 
 /// The end of one call. What follows from it (next trunk, next channel, nothing) is the
 /// daemon's wish; what it is called is the same everywhere.
