@@ -4,7 +4,9 @@
 //! `sip`; whom a number belongs to, in `dialplans`; what a verification is, in
 //! [`verification::machine`].
 
+pub mod accounts;
 pub mod clock;
+pub mod http;
 pub mod ids;
 pub mod secrets;
 pub mod store;

@@ -78,7 +78,13 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem with this code and nothing more to say than the code's title.
     pub fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, detail: None, faults: Vec::new(), retry_after: None, cause: None }))
+        Self(Box::new(Inner {
+            code,
+            detail: None,
+            faults: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }))
     }
 
     /// Says what happened this time: a sentence without a value of the client.
@@ -136,8 +142,12 @@ impl Problem {
     pub fn field(code: Code, pointer: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let mut problem = Self::new(code).detail(detail.clone());
-        problem.0.faults =
-            vec![Fault { pointer: Some(pointer.to_owned()), parameter: None, code: code.as_str(), detail }];
+        problem.0.faults = vec![Fault {
+            pointer: Some(pointer.to_owned()),
+            parameter: None,
+            code: code.as_str(),
+            detail,
+        }];
         problem
     }
 
@@ -211,7 +221,8 @@ mod tests {
     use super::*;
 
     async fn body(problem: &Problem) -> serde_json::Value {
-        let bytes = problem.render("/v1/x", "req_1").into_body().collect().await.unwrap().to_bytes();
+        let bytes =
+            problem.render("/v1/x", "req_1").into_body().collect().await.unwrap().to_bytes();
         serde_json::from_slice(&bytes).unwrap()
     }
 
