@@ -2,3 +2,4 @@
 
 pub mod machine;
 pub mod model;
+pub mod status;

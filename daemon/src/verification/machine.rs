@@ -3,18 +3,37 @@
 //! The store runs it inside its transaction with the row locked, in order of arrival, and
 //! writes what changed once for each verification of a batch.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::ids::CallId;
-use crate::verification::model::{Call, CallRecord, Step, Verification, VerificationStatus};
+use crate::secrets::Keys;
+use crate::verification::model::{
+    Call, CallRecord, CallState, Step, StepCode, StepStatus, Verification, VerificationStatus,
+};
 
-/// A code as a client typed it. Never prints.
+/// How long a code stays checkable after the next channel's code went out.
+pub const EARLIER_CODE_LIFE: Duration = Duration::from_secs(60);
+
+/// A code as a client typed it: digits only, at least one and at most 32. Never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedCode(String);
 
+/// The text is no code: it has no digit, or something other than digits and separators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code is made of digits")]
+pub struct PresentedCodeError;
+
 impl PresentedCode {
-    /// Wraps the digits.
-    pub fn new(digits: &str) -> Self {
-        Self(digits.to_owned())
+    /// Takes the digits of what a client typed: a code, or a whole caller number with its plus
+    /// sign, spaces, hyphens, dots, slashes and brackets.
+    pub fn parse(text: &str) -> Result<Self, PresentedCodeError> {
+        let separator = |c: char| " \u{a0}-./()+".contains(c);
+        let digits: String = text.chars().filter(|&c| !separator(c)).collect();
+        let is_code =
+            (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if is_code { Ok(Self(digits)) } else { Err(PresentedCodeError) }
     }
 
     /// The digits, for the HMAC only.
@@ -32,41 +51,49 @@ impl std::fmt::Debug for PresentedCode {
 /// Something that happened to one verification.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A client presents a code.
+    /// A client presents a code. Every evaluation counts, also when no code can be right.
     Check(PresentedCode),
-    /// A client ends it.
+    /// A client ends it. Its calls are hung up by whoever sent this.
     Cancel,
     /// A newer one of the same session takes its place.
     Supersede,
-    /// A client wants the same code again: a new call in the present step.
-    Resend(Box<Call>),
-    /// The next attempt of the present step, over another trunk: same or another code.
+    /// A client wants the same code again: a new call in the present step, with the same caller
+    /// ID. Counts as a send.
+    Resend {
+        /// The call to place once this is stored.
+        call: Box<Call>,
+        /// Before this the next resend is refused.
+        next_send_allowed_at: Timestamp,
+    },
+    /// The next attempt of the present step, over another trunk, when nothing rang.
     NextAttempt {
         /// The call to place once this is stored.
         call: Box<Call>,
-        /// A new code when the caller ID changed; null: the step's code stays.
-        code: Option<crate::verification::model::StepCode>,
+        /// A new code when the caller ID changed; `None`: the step's code stays.
+        code: Option<StepCode>,
     },
-    /// The next step of the workflow.
-    NextStep(Box<Step>),
-    /// An INVITE left; the CSeq is evidence for a restart.
-    InviteSent {
+    /// The next step of the workflow. Counts as a send; its `n` is set here.
+    NextStep {
+        /// The step, with its code and first call.
+        step: Box<Step>,
+        /// Before this a resend is refused.
+        next_send_allowed_at: Timestamp,
+    },
+    /// What is known of a call that is up. Facts only accumulate: a target, a CSeq or a ringing
+    /// signal once known stays known.
+    Progress {
         /// Which call.
         call_id: CallId,
-        /// CSeq number of the INVITE.
+        /// Where its INVITE went.
+        target: Option<SocketAddr>,
+        /// CSeq number of the last INVITE; 0: none left yet. Evidence for a restart.
         cseq: u32,
+        /// Whether a ringing signal was seen.
+        ringing: bool,
+        /// Whether our CANCEL left after ringing: the step rang.
+        cancelled: bool,
     },
-    /// The phone rings.
-    Ringing {
-        /// Which call.
-        call_id: CallId,
-    },
-    /// Our CANCEL left after ringing: the step rang.
-    Cancelled {
-        /// Which call.
-        call_id: CallId,
-    },
-    /// A call ended. `last` says that no other attempt or step follows.
+    /// A call ended. Recorded also after the verification has ended.
     CallEnded {
         /// Which call.
         call_id: CallId,
@@ -75,12 +102,14 @@ pub enum Input {
         /// Whether the workflow has nothing left to try.
         last: bool,
     },
+    /// The workflow found nothing more to try: it fails unless a code can still be checked.
+    NothingLeft,
     /// Its time may have run out.
     Expire,
 }
 
 /// What an input came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Stored, or nothing to change.
     Done,
@@ -91,11 +120,12 @@ pub enum Answer {
     },
 }
 
-/// Why an input was refused. Nothing changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an input was refused. Nothing changed, save that a verification whose time had run out
+/// is expired from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It has ended.
-    #[error("the verification has ended: {status:?}")]
+    #[error("the verification has ended: {}", status.as_str())]
     Ended {
         /// How.
         status: VerificationStatus,
@@ -109,27 +139,19 @@ pub enum Refusal {
     /// All sends are used up.
     #[error("no send is left")]
     NoSendLeft,
-    /// A call of it is still up, or its step shows no code.
+    /// A call of it is still up, or its step shows no code, or the phone has already rung.
     #[error("the step cannot be repeated in its state")]
     NotRepeatable,
+    /// No step of it has this call.
+    #[error("the verification has no such call")]
+    NoSuchCall,
 }
 
 impl Verification {
     /// Applies one input at `now`. A verification past its `expires_at` is settled as expired
     /// first. `version` rises by one when anything changed.
-    pub fn apply(
-        &mut self,
-        now: Timestamp,
-        keys: &dyn CodeKey,
-        input: &Input,
-    ) -> Result<Answer, Refusal> {
+    pub fn apply(&mut self, now: Timestamp, keys: &Keys, input: &Input) -> Result<Answer, Refusal> {
         let _ = (now, keys, input);
         todo!()
     }
-}
-
-/// The key that turns digits into what is stored; implemented by the daemon's secrets.
-pub trait CodeKey {
-    /// HMAC over the verification's id and the digits.
-    fn code_hmac(&self, verification_id: crate::ids::VerificationId, digits: &str) -> [u8; 32];
 }

@@ -1,81 +1,55 @@
 //! What a verification is: the aggregate that the store loads and writes whole.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use dialplans::{CallerId, E164, TrunkName};
-use sip::{CallOutcome, TimelineEntry};
+use sip::{CallOutcome, TimelineEntry, UserPart};
 
 use crate::clock::Timestamp;
 use crate::ids::{CallId, VerificationId};
+use crate::secrets::Keys;
+pub use crate::verification::status::{Channel, StepStatus, VerificationStatus};
 
-/// How a code travels to its user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
-    /// A call that is never answered; the tail of its caller ID is the code.
-    FlashCall,
-    /// The user calls us.
-    IncomingCall,
-    /// A text.
-    Sms,
-    /// A spoken code.
-    Voice,
-    /// A mail.
-    Email,
+/// A number as the store gives it back. `Display` and `Debug` print it masked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoredNumber {
+    /// In full.
+    Full(E164),
+    /// Blanked when its retention ran out: only the masked form is left.
+    Blanked(String),
 }
 
-/// Where a verification stands. Only `Pending` moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum VerificationStatus {
-    /// A right code would approve it.
-    Pending,
-    /// A right code came in time.
-    Approved,
-    /// No step is left and no code can be checked.
-    Failed,
-    /// Its time ran out.
-    Expired,
-    /// The client cancelled it.
-    Canceled,
-    /// Its checks are used up.
-    Locked,
-    /// A newer one of the same session took its place.
-    Superseded,
+impl StoredNumber {
+    /// The number, unless it was blanked.
+    pub fn full(&self) -> Option<E164> {
+        match self {
+            Self::Full(number) => Some(*number),
+            Self::Blanked(_) => None,
+        }
+    }
 }
 
-/// Where a step stands; the exact word is in the step's `detail`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StepStatus {
-    /// Written down, nothing sent.
-    Queued,
-    /// An INVITE is out.
-    Dialing,
-    /// The phone rang; the code was shown.
-    Rang,
-    /// Somebody, or a voicemail, answered.
-    Answered,
-    /// The phone was busy.
-    Busy,
-    /// The network or the callee blocked it.
-    Declined,
-    /// The phone cannot be reached.
-    Unreachable,
-    /// No such number, or nobody carries it.
-    NoRoute,
-    /// Every trunk refused us.
-    Rejected,
-    /// It was forwarded; the code is withdrawn.
-    Diverted,
-    /// A text or mail was handed on.
-    Sent,
-    /// A text arrived.
-    Delivered,
-    /// Trunks failed.
-    Failed,
-    /// The process died while the call was up; the code stays checkable.
-    Interrupted,
-    /// Ended by the client before anything was shown.
-    Canceled,
+impl From<E164> for StoredNumber {
+    fn from(number: E164) -> Self {
+        Self::Full(number)
+    }
+}
+
+impl fmt::Display for StoredNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(number) => number.fmt(f),
+            Self::Blanked(masked) => f.pad(masked),
+        }
+    }
+}
+
+impl fmt::Debug for StoredNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Whose verification it is, as the client tells. All of it is the client's own text.
@@ -103,7 +77,7 @@ pub struct Verification {
     /// Where it stands.
     pub status: VerificationStatus,
     /// The number to prove.
-    pub to: E164,
+    pub to: StoredNumber,
     /// The purpose's name.
     pub purpose: String,
     /// A BCP 47 tag.
@@ -122,16 +96,17 @@ pub struct Verification {
     pub ended_at: Option<Timestamp>,
     /// Digits of a code of the present step.
     pub code_length: u8,
-    /// How many different codes could have been drawn.
-    pub code_space: u32,
+    /// How many different codes could have been drawn for the present step.
+    pub code_space: u64,
     /// Wrong and right codes together may be tried this often.
-    pub checks_max: u8,
-    /// Codes evaluated so far.
-    pub checks_used: u8,
+    pub checks_max: u32,
+    /// Codes evaluated so far, at most `checks_max`.
+    pub checks_used: u32,
     /// Calls and texts that may go out.
-    pub sends_max: u8,
-    /// Calls and texts that went out.
-    pub sends_used: u8,
+    pub sends_max: u32,
+    /// Calls and texts that went out. A second attempt of one step is not counted: it is placed
+    /// only when nothing rang.
+    pub sends_used: u32,
     /// Before this a resend is refused.
     pub next_send_allowed_at: Timestamp,
     /// The steps, oldest first.
@@ -166,12 +141,34 @@ pub struct StepCode {
     pub number_hmac: Option<[u8; 32]>,
     /// Digits of the code.
     pub length: u8,
+    /// How many different codes could have been drawn.
+    pub space: u64,
     /// After this it no longer counts; null: until the verification ends.
     pub checkable_until: Option<Timestamp>,
 }
 
-impl std::fmt::Debug for StepCode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl StepCode {
+    /// What is kept of the code that this caller ID shows; `space` is the number of endings from
+    /// which it was drawn.
+    pub fn of_caller_id(
+        keys: &Keys,
+        verification_id: VerificationId,
+        caller_id: &CallerId,
+        space: u64,
+    ) -> Self {
+        let tail = caller_id.tail();
+        Self {
+            tail_hmac: keys.code_hmac(verification_id, tail.reveal().digits()),
+            number_hmac: Some(keys.code_hmac(verification_id, caller_id.reveal().digits())),
+            length: tail.length().digits() as u8,
+            space,
+            checkable_until: None,
+        }
+    }
+}
+
+impl fmt::Debug for StepCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StepCode(***)")
     }
 }
@@ -185,9 +182,11 @@ pub struct Call {
     pub attempt: u8,
     /// The trunk.
     pub trunk: TrunkName,
-    /// Digits dialled after the trunk's translation, sealed in the store.
-    pub dialled: String,
-    /// What the phone shows; sealed in the store, null after the verification's end.
+    /// Digits dialled after the trunk's translation, sealed in the store. Null once the call has
+    /// ended: only a CANCEL after a restart needs them.
+    pub dialled: Option<UserPart>,
+    /// What the phone shows; sealed in the store. Null once both the call and the verification
+    /// have ended: a resend shows it again, and a CANCEL after a restart has to name it.
     pub caller_id: Option<CallerId>,
     /// The caller ID without its tail, for records.
     pub caller_id_masked: String,

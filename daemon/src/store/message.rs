@@ -1,0 +1,188 @@
+//! Texts as they are kept.
+
+use std::fmt;
+
+use dialplans::{E164, TrunkName};
+
+use crate::clock::Timestamp;
+use crate::ids::MessageId;
+use crate::store::idempotency::{Idempotency, StoredResponse};
+use crate::store::limit::{Limit, LimitReached};
+use crate::store::view::Cursor;
+use crate::verification::model::StoredNumber;
+use crate::verification::status::words;
+
+words! {
+    /// Which way a text goes.
+    Direction {
+        /// From us to a phone.
+        Outbound = "outbound",
+        /// From a phone to one of our numbers.
+        Inbound = "inbound",
+    }
+}
+
+words! {
+    /// Where a text stands. `Accepted` and `Sent` move, the others are ends.
+    MessageStatus {
+        /// Stored, not handed on.
+        Accepted = "accepted",
+        /// Handed on; whether it arrives is not known.
+        Sent = "sent",
+        /// It arrived.
+        Delivered = "delivered",
+        /// It did not arrive.
+        Failed = "failed",
+        /// `valid_until` passed before it could be handed on.
+        Expired = "expired",
+        /// Nobody wanted to carry it.
+        Rejected = "rejected",
+        /// The answer was lost: it may have arrived.
+        Unknown = "unknown",
+        /// An inbound one.
+        Received = "received",
+        /// It went to a mailbox.
+        Redirected = "redirected",
+    }
+}
+
+impl MessageStatus {
+    /// Whether it can still change. A handed-on text moves when its delivery is reported.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Accepted | Self::Sent)
+    }
+}
+
+/// A text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub message_id: MessageId,
+    /// The owning account.
+    pub account: String,
+    /// False under a test key.
+    pub live: bool,
+    /// Rises by one with each stored change, from 1.
+    pub version: u32,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Where it stands.
+    pub status: MessageStatus,
+    /// Why it stands so, in a word such as `sip_503`; `None`: nothing to say.
+    pub detail: Option<String>,
+    /// The called number.
+    pub to: StoredNumber,
+    /// The sender's name or number; `None`: the trunk's own.
+    pub sender: Option<String>,
+    /// The text, sealed in the store; `None` once its retention ran out.
+    pub text: Option<String>,
+    /// `gsm7`, `ucs2` or `utf8`.
+    pub encoding: String,
+    /// How many parts it is sent in.
+    pub segments: u16,
+    /// The client's own reference.
+    pub reference: Option<String>,
+    /// The trunk that took it; `None`: none yet.
+    pub trunk: Option<TrunkName>,
+    /// Whether it may have been handed on twice.
+    pub maybe_duplicate: bool,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// After this it is not handed on any more.
+    pub valid_until: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("message_id", &self.message_id)
+            .field("status", &self.status)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A text to store.
+#[derive(Debug)]
+pub struct CreateMessage {
+    /// With version 1.
+    pub message: Message,
+    /// Limits that must have room, and counts.
+    pub limits: Vec<Limit>,
+    /// The idempotency key, if one came.
+    pub idempotency: Option<Idempotency<Message>>,
+}
+
+/// What became of a text to store.
+#[derive(Debug)]
+pub enum MessageCreated {
+    /// It is committed.
+    Stored {
+        /// As it is stored.
+        message: Box<Message>,
+        /// What the idempotency record holds.
+        response: Option<StoredResponse>,
+    },
+    /// The idempotency key was used before: this is what it got.
+    Replayed(StoredResponse),
+    /// The idempotency key was used for another request; nothing was stored.
+    OtherRequest,
+    /// A limit has no room; nothing was stored.
+    Limit(LimitReached),
+}
+
+/// A new status for a text.
+#[derive(Clone, Debug)]
+pub struct ChangeMessage {
+    /// Which one.
+    pub message_id: MessageId,
+    /// What changes.
+    pub change: MessageChange,
+}
+
+/// What changes of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageChange {
+    /// Where it stands from then on.
+    pub status: MessageStatus,
+    /// Why.
+    pub detail: Option<String>,
+    /// The trunk that took it; `None`: as before.
+    pub trunk: Option<TrunkName>,
+    /// Marks that it may be handed on twice.
+    pub maybe_duplicate: bool,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub enum MessageChanged {
+    /// It is committed.
+    Stored(Box<Message>),
+    /// The text had ended before; it stays as it is.
+    Ended(Box<Message>),
+    /// No such text.
+    NotFound,
+}
+
+/// Which texts are listed. All that are given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Where the page begins; `None`: at the newest.
+    pub cursor: Option<Cursor>,
+    /// How many, 1 to 200.
+    pub limit: u32,
+    /// At or after this.
+    pub created_after: Option<Timestamp>,
+    /// Before this.
+    pub created_before: Option<Timestamp>,
+    /// To this number.
+    pub to: Option<E164>,
+    /// With this reference.
+    pub reference: Option<String>,
+    /// In this status.
+    pub status: Option<MessageStatus>,
+    /// In this direction.
+    pub direction: Option<Direction>,
+}
