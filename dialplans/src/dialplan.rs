@@ -1,6 +1,12 @@
 //! The table of routes, and the plan of one call.
 
+mod compile;
+pub(crate) mod explain;
+mod offer;
 pub(crate) mod plan;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use thiserror::Error;
@@ -9,18 +15,43 @@ use crate::dialling::TrunkDialling;
 use crate::name::{PoolName, TrunkName};
 use crate::number::E164;
 use crate::pool::CallerIdPool;
+use crate::pool::endings::Endings;
 use crate::prefix::Prefix;
 use crate::route::Route;
+use crate::table::PrefixTable;
 use crate::tail::RecentTails;
 use crate::trunk_health::TrunkHealth;
 
+use self::explain::Explanation;
+use self::offer::Question;
 use self::plan::{Plan, PlanError, PlanRequest};
+
+/// The most trunks that one plan tries: a third call in a row annoys and seldom helps.
+const TRUNKS_IN_A_PLAN: usize = 2;
 
 /// Trunks, pools and routes: everything that a plan is made from.
 #[derive(Debug, Clone)]
 pub struct Dialplan {
     trunks: Vec<TrunkDialling>,
     pools: Vec<CallerIdPool>,
+    /// The place of each pool in `pools`.
+    pool_places: BTreeMap<PoolName, u32>,
+    /// What each prefix leads to, as a place in `targets`.
+    table: PrefixTable,
+    /// Trunks and pools of routes; a million routes share a handful.
+    targets: Vec<Target>,
+    /// The numbers of several pools together, for those that routes and trunks put
+    /// together when the account narrows nothing; by sorted places in `pools`.
+    unions: BTreeMap<Box<[u32]>, Endings>,
+}
+
+/// What a route says, in places instead of names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    trunks: Box<[u32]>,
+    /// `None` is every pool.
+    pools: Option<Box<[u32]>>,
+    ring_limit: Option<Duration>,
 }
 
 /// Why trunks, pools and routes do not make a dialplan.
@@ -77,14 +108,18 @@ pub enum DialplanError {
 }
 
 impl Dialplan {
-    /// Checks that every name means something and compiles the routes.
+    /// Checks that every name means something and compiles the routes. A trunk or pool
+    /// that a route names twice counts where it stands first.
     pub fn new(
         trunks: impl IntoIterator<Item = TrunkDialling>,
         pools: impl IntoIterator<Item = CallerIdPool>,
         routes: impl IntoIterator<Item = Route>,
     ) -> Result<Self, DialplanError> {
-        let _ = routes.into_iter().count();
-        Ok(Self { trunks: trunks.into_iter().collect(), pools: pools.into_iter().collect() })
+        compile::compile(
+            trunks.into_iter().collect(),
+            pools.into_iter().collect(),
+            routes.into_iter().collect(),
+        )
     }
 
     /// The pools, in the order of the file.
@@ -95,6 +130,11 @@ impl Dialplan {
     /// The trunks and how they dial, in the order of the file.
     pub fn trunks(&self) -> &[TrunkDialling] {
         &self.trunks
+    }
+
+    /// The prefix of the route that a number takes; `None` when no route names it.
+    pub fn longest_prefix(&self, to: &E164) -> Option<Prefix> {
+        self.table.longest(to).map(|(length, _)| Prefix::of(to, length))
     }
 
     /// Decides over which trunks to call a number, and what the phone shows.
@@ -110,7 +150,30 @@ impl Dialplan {
         recent: &RecentTails,
         trunks: &TrunkHealth,
     ) -> Result<Plan, PlanError> {
-        let _ = (rng, request, recent, trunks);
-        Err(PlanError::NoRoute { to: *to })
+        let question = Question { dialplan: self, to, request, recent, trunks };
+        question.plan(rng)
+    }
+
+    /// Says what [`Dialplan::plan`] would decide and why; it draws nothing.
+    pub fn explain(
+        &self,
+        to: &E164,
+        request: &PlanRequest,
+        recent: &RecentTails,
+        trunks: &TrunkHealth,
+    ) -> Explanation {
+        Question { dialplan: self, to, request, recent, trunks }.explain()
+    }
+
+    fn target(&self, index: u32) -> &Target {
+        &self.targets[index as usize]
+    }
+
+    fn trunk(&self, place: u32) -> &TrunkDialling {
+        &self.trunks[place as usize]
+    }
+
+    fn pool(&self, place: u32) -> &CallerIdPool {
+        &self.pools[place as usize]
     }
 }

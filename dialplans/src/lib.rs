@@ -17,12 +17,16 @@ mod number;
 mod pool;
 mod prefix;
 mod route;
+mod table;
 mod tail;
 mod trunk_health;
 
 pub use caller_id::{CallerId, CallerIdError, RestingCallerIds};
 pub use dialling::{
     CountryCode, DialError, DialFormat, DialledNumber, DiallingError, Translation, TrunkDialling,
+};
+pub use dialplan::explain::{
+    Explanation, KeepsCallerId, PoolExplanation, PoolVerdict, TrunkExplanation, TrunkVerdict,
 };
 pub use dialplan::plan::{
     Attempt, CallerIdWish, EndingCount, Plan, PlanError, PlanRequest, SkipReason, SkippedTrunk,

@@ -1,5 +1,8 @@
 //! Pools of caller IDs.
 
+pub(crate) mod draw;
+pub(crate) mod endings;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,6 +12,8 @@ use thiserror::Error;
 use crate::name::{PoolName, TrunkName};
 use crate::number::{E164, E164Error};
 use crate::tail::CodeLength;
+
+use self::endings::Endings;
 
 /// Numbers from one to another, both included, all with the same count of digits.
 ///
@@ -91,6 +96,7 @@ pub struct CallerIdPool {
     name: PoolName,
     code_length: CodeLength,
     trunks: Arc<[TrunkName]>,
+    endings: Endings,
 }
 
 /// Why numbers are not a pool.
@@ -119,14 +125,15 @@ impl CallerIdPool {
         if trunks.is_empty() {
             return Err(PoolError::NoTrunk);
         }
-        let mut ranges = ranges.into_iter().peekable();
-        if ranges.peek().is_none() {
+        let ranges: Vec<NumberRange> = ranges.into_iter().collect();
+        if ranges.is_empty() {
             return Err(PoolError::NoNumber);
         }
-        if ranges.any(|range| range.first.digit_count() <= code_length.digits()) {
+        if ranges.iter().any(|range| range.first.digit_count() <= code_length.digits()) {
             return Err(PoolError::NumberTooShort);
         }
-        Ok(Self { name, code_length, trunks })
+        let ends = ranges.iter().map(|range| (range.first.value(), range.last.value())).collect();
+        Ok(Self { name, code_length, trunks, endings: Endings::new(code_length, ends) })
     }
 
     /// The pool's name.
@@ -143,4 +150,26 @@ impl CallerIdPool {
     pub fn trunks(&self) -> &[TrunkName] {
         &self.trunks
     }
+
+    /// How many numbers the pool holds.
+    pub fn number_count(&self) -> u64 {
+        self.endings.numbers()
+    }
+
+    /// How many distinct tails its numbers have: the codes that it can make.
+    pub fn ending_count(&self) -> u64 {
+        self.endings.count()
+    }
+
+    /// Whether the number is one of the pool's.
+    pub fn contains(&self, number: &E164) -> bool {
+        self.endings.contains(number.value())
+    }
+
+    pub(crate) fn endings(&self) -> &Endings {
+        &self.endings
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,12 @@ impl Prefix {
         Revealed::new(true, self.value, self.digit_count())
     }
 
+    /// The first `length` digits of a number that has as many.
+    pub(crate) fn of(number: &E164, length: usize) -> Self {
+        let rest = number.digit_count().saturating_sub(length) as u32;
+        Self { value: number.value() / 10_u64.pow(rest), length: length as u8 }
+    }
+
     /// The least of the 15-digit values that start with this prefix.
     pub(crate) fn floor(self) -> u64 {
         self.value * self.width()

@@ -179,9 +179,6 @@ pub enum SkipReason {
         /// The length that the verification has.
         first: CodeLength,
     },
-    /// Two trunks before it take the call.
-    #[error("is not needed")]
-    NotNeeded,
 }
 
 /// The arithmetic of a draw: pools, less what the trunk may not show, less what rests,

@@ -1,14 +1,31 @@
 //! The guard between what people type and the numbering-plan library.
+//!
+//! The library is made to find a number in almost any text: its parser makes another number
+//! of `+1 800 FLOWERS`, `+7112` of `112`, drops carrier codes, and takes the trunk prefix
+//! of `8 800 555-35-35` off twice. A gateway must not call a number that nobody typed. So
+//! only texts that can be nothing but a number are looked at, the library lends the tables
+//! of the plans and not its parser, and the digits that come out are the digits that went
+//! in but for trunk, country and international prefix, by construction.
 
+use phonenumber::Metadata;
+use phonenumber::metadata::DATABASE;
 use thiserror::Error;
 
 use super::{E164, Region};
+
+/// The longest text that is looked at, in bytes: a number with its separators is shorter.
+const TYPED_LIMIT: usize = 32;
+/// A number with its country code has more digits than this; a short code has not.
+const SHORT_CODE_DIGITS: usize = 6;
+/// No plan has so few digits in a national number; the emergency services have.
+const EMERGENCY_DIGITS: usize = 3;
 
 /// Why a typed text is not taken as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NumberError {
     /// It does not have the form of a telephone number: letters, an extension, a short
-    /// code, or a national form without a region to read it by.
+    /// code, a national form without a region to read it by, or digits that the plan
+    /// would exchange for others.
     #[error("this is not a phone number")]
     NotAPhoneNumber,
     /// It has the form, but its numbering plan has no such number.
@@ -17,6 +34,161 @@ pub enum NumberError {
 }
 
 pub(super) fn parse(text: &str, region: Option<Region>) -> Result<E164, NumberError> {
-    let _ = region;
-    E164::parse(text).map_err(|_| NumberError::NotAPhoneNumber)
+    let typed = Typed::read(text)?;
+    if typed.international {
+        international(typed.digits())
+    } else {
+        national(typed.digits(), region.ok_or(NumberError::NotAPhoneNumber)?)
+    }
+}
+
+/// The digits of a text that has nothing but digits and separators.
+struct Typed {
+    international: bool,
+    digits: [u8; TYPED_LIMIT],
+    length: usize,
+}
+
+impl Typed {
+    fn read(text: &str) -> Result<Self, NumberError> {
+        if text.len() > TYPED_LIMIT {
+            return Err(NumberError::NotAPhoneNumber);
+        }
+        let text = text.trim_matches(' ');
+        let text = match text.get(..4) {
+            // Scheme names are compared without case (RFC 3986 section 3.1).
+            Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => &text[4..],
+            _ => text,
+        };
+        let (international, text) = match text.strip_prefix('+') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let mut typed = Self { international, digits: [0; TYPED_LIMIT], length: 0 };
+        for byte in text.bytes() {
+            match byte {
+                b'0'..=b'9' => {
+                    typed.digits[typed.length] = byte;
+                    typed.length += 1;
+                }
+                b' ' | b'(' | b')' | b'-' | b'.' | b'/' => {}
+                _ => return Err(NumberError::NotAPhoneNumber),
+            }
+        }
+        Ok(typed)
+    }
+
+    fn digits(&self) -> &str {
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+}
+
+/// Reads digits that start with a country code, perhaps with a trunk prefix after it, as
+/// in `+44 (0)20 7946 0958`.
+fn international(digits: &str) -> Result<E164, NumberError> {
+    if digits.len() <= SHORT_CODE_DIGITS {
+        return Err(NumberError::NotAPhoneNumber);
+    }
+    let (code, after_code) = split_country_code(digits).ok_or(NumberError::NumberInvalid)?;
+    let plans = Plans::of(code);
+    plans.find(after_code).ok_or(NumberError::NumberInvalid)
+}
+
+/// Reads digits as they are dialled within `region`: the number, a trunk prefix and the
+/// number, the country code and the number, or an international prefix and all of it.
+fn national(digits: &str, region: Region) -> Result<E164, NumberError> {
+    if digits.len() <= EMERGENCY_DIGITS {
+        return Err(NumberError::NotAPhoneNumber);
+    }
+    let home = DATABASE.by_id(region.as_str()).ok_or(NumberError::NotAPhoneNumber)?;
+    let plans = Plans::of(home.country_code());
+    let after_code = || digits.strip_prefix(&home.country_code().to_string());
+    let after_international_prefix = || {
+        let found = home.international_prefix()?.find(digits)?;
+        (found.start() == 0).then(|| &digits[found.end()..])
+    };
+    plans
+        .find(digits)
+        .or_else(|| plans.find(after_code()?))
+        .or_else(|| international(after_international_prefix()?).ok())
+        .ok_or(match digits.len() {
+            // Few digits that are no number of the region are meant as a short code.
+            ..=SHORT_CODE_DIGITS => NumberError::NotAPhoneNumber,
+            _ => NumberError::NumberInvalid,
+        })
+}
+
+/// The country code, which is the only one that the digits can start with.
+fn split_country_code(digits: &str) -> Option<(u16, &str)> {
+    (1..=3).find_map(|length| {
+        let (code, rest) = digits.split_at_checked(length)?;
+        let code = code.parse().ok()?;
+        DATABASE.region(&code).map(|_| (code, rest))
+    })
+}
+
+/// The numbering plans that share one country code.
+struct Plans {
+    code: u16,
+    plans: Vec<&'static Metadata>,
+}
+
+impl Plans {
+    fn of(code: u16) -> Self {
+        Self { code, plans: DATABASE.by_code(&code).unwrap_or_default() }
+    }
+
+    /// The number that these digits are, as they stand or after a trunk prefix. As they
+    /// stand comes first: what looks like a trunk prefix may belong to the number.
+    fn find(&self, digits: &str) -> Option<E164> {
+        let as_it_stands = self.plans.iter().any(|plan| has_number(plan, digits));
+        let national = if as_it_stands {
+            digits
+        } else {
+            self.plans.iter().find_map(|plan| {
+                after_trunk_prefix(plan, digits).filter(|rest| has_number(plan, rest))
+            })?
+        };
+        // Where a whole number has fewer digits than any other, it is left out: it looks
+        // like a short code everywhere else.
+        E164::parse(&format!("+{}{national}", self.code)).ok()
+    }
+}
+
+/// The digits after the trunk prefix of the plan, if they start with one.
+fn after_trunk_prefix<'a>(plan: &Metadata, digits: &'a str) -> Option<&'a str> {
+    let by_name = || digits.strip_prefix(plan.national_prefix()?);
+    let by_pattern = || {
+        if plan.national_prefix_transform_rule().is_some() {
+            // The rule would exchange digits for others.
+            return None;
+        }
+        let found = plan.national_prefix_for_parsing()?.captures(digits)?;
+        // A group holds a carrier code or an area code that would be lost or put elsewhere.
+        let has_group = found.iter().skip(1).any(|group| group.is_some());
+        let whole = found.get(0).filter(|whole| whole.start() == 0 && !has_group)?;
+        Some(&digits[whole.end()..])
+    };
+    by_pattern().or_else(by_name)
+}
+
+/// Whether the plan has this national number as it stands.
+fn has_number(plan: &Metadata, national: &str) -> bool {
+    let types = plan.descriptors();
+    types.general().is_match(national)
+        && [
+            types.mobile(),
+            types.fixed_line(),
+            types.toll_free(),
+            types.premium_rate(),
+            types.shared_cost(),
+            types.personal_number(),
+            types.voip(),
+            types.pager(),
+            types.uan(),
+            types.voicemail(),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|kind| kind.is_match(national))
 }
