@@ -20,7 +20,9 @@ mod method;
 mod name;
 mod params;
 mod parse;
+mod redact;
 mod scan;
+mod stream;
 mod uri;
 mod via;
 mod write;
@@ -40,6 +42,8 @@ pub use params::{Param, Params, ParamsIter, unquote};
 pub use parse::{
     Framing, HEADER_SECTION_LIMIT, MESSAGE_LIMIT, ParseFault, Parser, VIA_LIMIT, is_keep_alive,
 };
+pub use redact::{Redacted, redact};
+pub use stream::{Awaiting, Framer, FramingLost, Piece};
 pub use uri::{Host, Scheme, Uri, UriFault};
 pub use via::{MAGIC_COOKIE, Rport, Via};
 pub use write::{AddressValue, SipUri, UriValue, WriteFault, Writer};

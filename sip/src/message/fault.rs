@@ -24,9 +24,9 @@ pub enum Fault {
     /// More than [`super::VIA_LIMIT`] Via values.
     #[error("Too Many Via Values")]
     TooManyVias,
-    /// The last line has no end.
-    #[error("Unfinished Header Line")]
-    UnfinishedLine,
+    /// The bytes end within the header section.
+    #[error("Unfinished Header Section")]
+    Unfinished,
     /// The method is not a token.
     #[error("Bad Method")]
     BadMethod,

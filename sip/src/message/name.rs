@@ -108,15 +108,15 @@ const LONGEST: usize = 20;
 const CANDIDATES: usize = 12;
 
 /// Known names by length: a received name is compared with a handful of others only.
-const BY_LENGTH: [[HeaderName; CANDIDATES]; LONGEST + 1] = {
-    let mut table = [[HeaderName::Other; CANDIDATES]; LONGEST + 1];
+const BY_LENGTH: [[(&[u8], HeaderName); CANDIDATES]; LONGEST + 1] = {
+    let mut table = [[(&[] as &[u8], HeaderName::Other); CANDIDATES]; LONGEST + 1];
     let mut filled = [0; LONGEST + 1];
     let mut at = 0;
     while at < HeaderName::COUNT - 1 {
         let name = HeaderName::ALL[at];
-        let length = name.as_str().len();
-        table[length][filled[length]] = name;
-        filled[length] += 1;
+        let text = name.as_str().as_bytes();
+        table[text.len()][filled[text.len()]] = (text, name);
+        filled[text.len()] += 1;
         at += 1;
     }
     table
@@ -125,18 +125,16 @@ const BY_LENGTH: [[HeaderName; CANDIDATES]; LONGEST + 1] = {
 impl HeaderName {
     /// Reads a name or its compact form, in any case; what is not known is [`HeaderName::Other`].
     pub fn from_bytes(name: &[u8]) -> Self {
-        if let [letter] = name {
-            return Self::compact(*letter);
-        }
+        let [first, .., last] = name else {
+            return name.first().map_or(Self::Other, |letter| Self::compact(*letter));
+        };
         let Some(candidates) = BY_LENGTH.get(name.len()) else { return Self::Other };
-        for candidate in candidates {
-            if matches!(candidate, Self::Other) {
-                break;
-            }
-            let text = candidate.as_str().as_bytes();
-            // The last byte tells most names of one length apart without walking over them.
-            if text[text.len() - 1] | 0x20 == name[name.len() - 1] | 0x20
-                && text.eq_ignore_ascii_case(name)
+        for (text, candidate) in candidates {
+            let [text_first, .., text_last] = text else { break };
+            // First and last byte tell most names apart without a walk over them.
+            if text_first | 0x20 == first | 0x20
+                && text_last | 0x20 == last | 0x20
+                && (*text == name || text.eq_ignore_ascii_case(name))
             {
                 return *candidate;
             }

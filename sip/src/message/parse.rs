@@ -184,6 +184,7 @@ fn status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
 /// Where the header section ended.
 struct SectionEnd {
     body_at: usize,
+    has_blank_line: bool,
 }
 
 /// Goes through the header lines. A line that is faulty is left out and the rest is read all the
@@ -197,17 +198,16 @@ fn index_headers(
     let mut at = start;
     let mut first_fault = None;
     let mut vias = 0;
-    loop {
+    let end = loop {
         if let Some(body_at) = blank_line(bytes, at) {
-            at = body_at;
-            break;
+            break SectionEnd { body_at, has_blank_line: true };
         }
         if at == bytes.len() {
-            break;
+            break SectionEnd { body_at: at, has_blank_line: false };
         }
         let line = match line(bytes, at) {
             Some(line) => line,
-            None => return Err(first_fault.unwrap_or(Fault::UnfinishedLine)),
+            None => return Err(first_fault.unwrap_or(Fault::Unfinished)),
         };
         if framing == Framing::Stream && line.next > start + HEADER_SECTION_LIMIT {
             return Err(first_fault.unwrap_or(Fault::HeaderSectionTooLong));
@@ -219,11 +219,8 @@ fn index_headers(
             first_fault.get_or_insert(fault);
         }
         at = line.next;
-    }
-    match first_fault {
-        Some(fault) => Err(fault),
-        None => Ok(SectionEnd { body_at: at }),
-    }
+    };
+    first_fault.map_or(Ok(end), Err)
 }
 
 /// Where the body starts, when the line at `at` is empty.
@@ -236,16 +233,17 @@ fn blank_line(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// A header line with its folds.
-struct Line {
+pub(super) struct Line {
     /// Where its bytes end, without the line end.
-    end: usize,
+    pub(super) end: usize,
     /// Where the next line starts.
-    next: usize,
+    pub(super) next: usize,
     /// Whether some line of it ends in LF alone.
     has_bare_lf: bool,
 }
 
-fn line(bytes: &[u8], start: usize) -> Option<Line> {
+/// The header line at `start`, with its folds; `None` when its last line has no end.
+pub(super) fn line(bytes: &[u8], start: usize) -> Option<Line> {
     let mut at = start;
     let mut has_bare_lf = false;
     loop {
@@ -281,7 +279,8 @@ fn index_line(
     if name_len == 0 || text.get(colon) != Some(&b':') {
         return Err(Fault::BadHeaderName);
     }
-    let value = scan::trim(&text[colon + 1..]);
+    let value_start = line.end - scan::trim_start(&text[colon + 1..]).len();
+    let value = scan::trim_end(&bytes[value_start..line.end]);
     if scan::has_control(value) && !has_only_allowed_controls(value) {
         return Err(Fault::ControlCharacter);
     }
@@ -298,10 +297,6 @@ fn index_line(
             return Err(Fault::TooManyVias);
         }
     }
-    let value_start = match value {
-        [] => start + colon + 1,
-        _ => start + text.len() - scan::trim_start(&text[colon + 1..]).len(),
-    };
     index.push(name, (start, start + name_len), (value_start, value_start + value.len()));
     Ok(())
 }
@@ -337,6 +332,9 @@ fn body<'a>(
     let rest = &bytes[end.body_at..];
     let Some(value) = headers.get(HeaderName::ContentLength) else {
         return match framing {
+            // Without the empty line, only a Content-Length of 0 tells a whole message from a cut
+            // one.
+            _ if !end.has_blank_line => Err(Fault::Unfinished),
             Framing::Datagram => Ok(rest),
             Framing::Stream if rest.is_empty() => Ok(rest),
             Framing::Stream => Err(Fault::Missing(HeaderName::ContentLength)),

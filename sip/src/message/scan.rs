@@ -15,11 +15,13 @@ pub(crate) fn tally(looked_at: usize) {
 }
 
 /// Linear white space inside an indexed value: the parser leaves CR and LF only where a line folds.
+#[inline]
 pub(crate) const fn is_lws(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// A token character (RFC 3261 section 25.1).
+#[inline]
 pub(crate) const fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
@@ -37,25 +39,33 @@ const TOKEN: [bool; 256] = {
 };
 
 /// True for a non-empty run of token characters.
+#[inline]
 pub(crate) fn is_token_run(bytes: &[u8]) -> bool {
     tally(bytes.len());
     !bytes.is_empty() && bytes.iter().all(|byte| is_token(*byte))
 }
 
 /// The bytes without white space at either end.
+#[inline]
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let mut rest = trim_start(bytes);
-    let before = rest.len();
+    trim_end(trim_start(bytes))
+}
+
+/// The bytes without white space behind.
+#[inline]
+pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
     while let [head @ .., last] = rest
         && is_lws(*last)
     {
         rest = head;
     }
-    tally(before - rest.len() + 1);
+    tally(bytes.len() - rest.len() + 1);
     rest
 }
 
 /// The bytes without white space in front.
+#[inline]
 pub(crate) fn trim_start(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
     while let [first, tail @ ..] = rest
@@ -68,6 +78,7 @@ pub(crate) fn trim_start(bytes: &[u8]) -> &[u8] {
 }
 
 /// True when a byte is white space or a control character.
+#[inline]
 pub(crate) fn has_space_or_control(bytes: &[u8]) -> bool {
     tally(bytes.len());
     // A fold without an early exit is what the compiler turns into vector code.
@@ -75,6 +86,7 @@ pub(crate) fn has_space_or_control(bytes: &[u8]) -> bool {
 }
 
 /// True when a byte is a control character other than a tab.
+#[inline]
 pub(crate) fn has_control(bytes: &[u8]) -> bool {
     tally(bytes.len());
     bytes
@@ -83,6 +95,7 @@ pub(crate) fn has_control(bytes: &[u8]) -> bool {
 }
 
 /// Where `needle` first stands.
+#[inline]
 pub(crate) fn find(needle: u8, bytes: &[u8]) -> Option<usize> {
     let found = memchr(needle, bytes);
     tally(found.map_or(bytes.len(), |at| at + 1));
@@ -90,6 +103,7 @@ pub(crate) fn find(needle: u8, bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where the first of two bytes stands.
+#[inline]
 pub(crate) fn find2(one: u8, two: u8, bytes: &[u8]) -> Option<usize> {
     let found = memchr2(one, two, bytes);
     tally(found.map_or(bytes.len(), |at| at + 1));
@@ -97,6 +111,7 @@ pub(crate) fn find2(one: u8, two: u8, bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where the first of three bytes stands.
+#[inline]
 pub(crate) fn find3(one: u8, two: u8, three: u8, bytes: &[u8]) -> Option<usize> {
     let found = memchr3(one, two, three, bytes);
     tally(found.map_or(bytes.len(), |at| at + 1));
@@ -104,6 +119,7 @@ pub(crate) fn find3(one: u8, two: u8, three: u8, bytes: &[u8]) -> Option<usize> 
 }
 
 /// The index just behind the quoted string that opens at `bytes[0]`, or `None` without its end.
+#[inline]
 pub(crate) fn quoted_end(bytes: &[u8]) -> Option<usize> {
     debug_assert_eq!(bytes.first(), Some(&b'"'));
     let mut at = 1;
@@ -117,6 +133,7 @@ pub(crate) fn quoted_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where `stop` first stands outside quotes; an unfinished quote hides the rest.
+#[inline]
 pub(crate) fn find_unquoted(stop: u8, bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -161,6 +178,7 @@ impl<'a> List<'a> {
 impl<'a> Iterator for List<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest?;
         let element = match list_comma(rest) {
@@ -178,6 +196,7 @@ impl<'a> Iterator for List<'a> {
 }
 
 /// A run of digits as a number; `None` when there is another byte, none at all, or too many.
+#[inline]
 pub(crate) fn number<T: TryFrom<u64>>(digits: &[u8]) -> Option<T> {
     tally(digits.len());
     if digits.is_empty() {

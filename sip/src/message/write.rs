@@ -9,6 +9,7 @@ use super::headers::{Headers, Raw};
 use super::method::{Method, Status};
 use super::name::HeaderName;
 use super::scan;
+use super::uri::host_port;
 
 pub use value::{AddressValue, SipUri, UriValue};
 
@@ -34,6 +35,9 @@ pub enum WriteFault {
     /// An empty token, or one with a byte that no token has.
     #[error("{0} is no token")]
     Token(&'static str),
+    /// Parameters that are no `;name=value`.
+    #[error("bad parameters in {0}")]
+    Params(&'static str),
     /// A URI with white space, a quote or an angle bracket, or with a bad host.
     #[error("a bad uri in {0}")]
     Uri(&'static str),
@@ -87,7 +91,12 @@ impl<'b> Writer<'b> {
         self.literal(b"Via: SIP/2.0/");
         self.token(transport.as_bytes(), VIA);
         self.literal(b" ");
+        let before = self.out.len();
         self.display(sent_by, VIA);
+        let sent_by = &self.out[before..];
+        if scan::has_space_or_control(sent_by) || host_port(sent_by).is_err() {
+            self.fail(WriteFault::Uri(VIA));
+        }
         if asks_rport {
             self.literal(b";rport");
         }

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::{WriteFault, Writer};
+use crate::message::params::{Param, Params};
 use crate::message::scan;
 use crate::message::uri::Uri;
 
@@ -179,9 +180,21 @@ impl AddressValue<'_> {
             writer.literal(b";tag=");
             writer.token(tag, part);
         }
-        if !matches!(self.params.as_bytes().first(), None | Some(b';')) {
-            writer.fail(WriteFault::Token(part));
+        let params = self.params.as_bytes();
+        if !matches!(params.first(), None | Some(b';')) || !Params::new(params).iter().all(is_sound)
+        {
+            writer.fail(WriteFault::Params(part));
         }
-        writer.text(self.params.as_bytes(), part);
+        writer.text(params, part);
     }
+}
+
+/// A token, with or without a value that cannot leave its place: one without a comma, a bracket or
+/// a semicolon, or one whole quoted string.
+fn is_sound(param: Param<'_>) -> bool {
+    let is_value = |value: &[u8]| match value {
+        [b'"', ..] => scan::quoted_end(value) == Some(value.len()),
+        _ => value.iter().all(|byte| scan::is_token(*byte) || b"[]:/".contains(byte)),
+    };
+    scan::is_token_run(param.name) && param.value.is_none_or(is_value)
 }
