@@ -1,5 +1,11 @@
 //! An outgoing call: what is asked for, what is told about it.
 
+pub(crate) mod active;
+pub(crate) mod forks;
+pub(crate) mod machine;
+pub(crate) mod timeline;
+pub(crate) mod wire;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -6,16 +6,23 @@
 
 pub mod auth;
 pub mod call;
+mod dialog;
 pub mod event;
+mod hex;
+mod identity;
+mod media;
 pub mod message;
 pub mod number;
 pub mod outcome;
+mod request;
 pub mod server;
+pub mod settings;
 pub mod text;
 pub mod timer;
 pub mod transaction;
 pub mod transport;
 pub mod trunk;
+pub mod user_agent;
 
 pub use call::{
     CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, PlaceCallError,
@@ -24,6 +31,7 @@ pub use call::{
 pub use event::{Event, RegistrationState};
 pub use number::{CallerId, Secret, UserPart, UserPartError};
 pub use outcome::CallOutcome;
+pub use settings::Settings;
 pub use text::{MessageHandle, MessageSummary, OutboundMessage, SendMessageError};
 pub use transport::{
     ConnectionChange, ConnectionHandle, Incoming, Remote, Target, Transmit, Transport,
@@ -32,3 +40,4 @@ pub use transport::{
 pub use trunk::{
     CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, TrunkHandle, TrunkSettings,
 };
+pub use user_agent::{Counters, UserAgent};

@@ -1,5 +1,7 @@
 //! Texts by MESSAGE (RFC 3428).
 
+pub(crate) mod active;
+
 use std::time::Duration;
 
 use crate::call::CallIdentity;

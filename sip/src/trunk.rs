@@ -1,5 +1,9 @@
 //! What an operator says about a trunk, as the user agent needs it.
 
+pub(crate) mod list;
+pub(crate) mod state;
+pub(crate) mod wire;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

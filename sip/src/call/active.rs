@@ -1,0 +1,472 @@
+//! A call under way: its INVITEs, their CANCEL, and what must be undone.
+
+mod responses;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::forks::{Forks, Releaser};
+use super::machine::{Cause, End, Input, Limits, Reason, State, Step};
+use super::timeline::Timeline;
+use super::wire::{InviteLines, Lines};
+use super::{CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, TimelineEvent};
+use crate::auth::{AuthRequest, Credentials};
+use crate::event::Event;
+use crate::identity::{Branch, Identifiers, Purpose};
+use crate::message::Raw;
+use crate::number::{CallerId, UserPart};
+use crate::outcome::{CallEnd, CallFacts, Stop, usual_cause};
+use crate::request::{Progress, Request};
+use crate::timer::earlier;
+use crate::transaction::{ClientInput, ClientSend, ClientTell, InviteClient, Terms};
+use crate::transport::Remote;
+use crate::trunk::state::Trunk;
+use crate::trunk::wire::Wire;
+use crate::user_agent::common::{Common, Owner};
+
+/// CSeq number of the first INVITE of a call.
+const FIRST_CSEQ: u32 = 1;
+/// An INVITE above this size should not travel by UDP (RFC 3261 section 18.1.1).
+const LARGE_INVITE: usize = 1300;
+/// CSeq numbers above the last known one that are tried when an earlier process's INVITE is to be
+/// cancelled: one for each round of challenges that may have followed what was written down.
+const LATER_CSEQS: u32 = 3;
+
+/// One call, from its INVITE to the last repeat that may come.
+#[derive(Debug)]
+pub(crate) struct ActiveCall {
+    handle: CallHandle,
+    /// Its own place, for the timers and branches it registers.
+    place: u32,
+    trunk: u32,
+    wire: Arc<Wire>,
+    remote: Remote,
+    identity: CallIdentity,
+    ids: Identifiers,
+    called: UserPart,
+    caller_id: CallerId,
+    media_port: u16,
+    expires_s: u32,
+    limits: Limits,
+    state: State,
+    round: Round,
+    /// INVITEs that were challenged; their failures may come again.
+    refused: Vec<Round>,
+    credentials: Credentials,
+    cancel: Option<Box<Request>>,
+    forks: Forks,
+    /// Gone when the end is told.
+    timeline: Option<Timeline>,
+    /// For a call of an earlier process: the CSeq numbers that are left to try.
+    interrupted: Option<u32>,
+    /// What the timer queue holds for this call.
+    pub(crate) armed: Option<Instant>,
+    /// Whether the trunk counts this call among those that are up.
+    pub(crate) counted: bool,
+}
+
+/// One INVITE with its transaction.
+#[derive(Debug)]
+struct Round {
+    cseq: u32,
+    branch: Branch,
+    machine: InviteClient,
+}
+
+/// What the final response says beside its class.
+#[derive(Clone, Copy, Debug)]
+struct Final {
+    status: u16,
+    cause: Option<u8>,
+    retry_after: Option<std::time::Duration>,
+}
+
+impl ActiveCall {
+    /// Sends the first INVITE.
+    pub(crate) fn place(
+        now: Instant,
+        common: &mut Common,
+        trunk: &mut Trunk,
+        (handle, place): (CallHandle, u32),
+        (remote, request): (Remote, CallRequest),
+    ) -> Self {
+        let limits = Limits {
+            ring: request.ring_limit,
+            no_ring: request.no_ring_limit,
+            no_answer: request.no_answer_timeout,
+            until: now + request.call_limit,
+            after_cancel: common.settings.timings.transaction(),
+        };
+        let terms = common.terms(&remote);
+        let mut call = Self {
+            handle,
+            place,
+            trunk: trunk.index,
+            wire: Arc::clone(&trunk.wire),
+            remote,
+            ids: Identifiers::derive(&request.identity, &common.mark),
+            identity: request.identity,
+            called: request.called,
+            caller_id: request.caller_id,
+            media_port: request.media_port,
+            expires_s: request.call_limit.as_millis().div_ceil(1000).clamp(1, 3600) as u32,
+            limits,
+            state: State::calling(now, &limits),
+            round: Round {
+                cseq: FIRST_CSEQ,
+                branch: Branch::derive(&request.identity, Purpose::Invite, FIRST_CSEQ),
+                machine: InviteClient::start(now, &terms),
+            },
+            refused: Vec::new(),
+            credentials: Credentials::default(),
+            cancel: None,
+            forks: Forks::default(),
+            timeline: Some(Timeline::start(now, FIRST_CSEQ)),
+            interrupted: None,
+            armed: None,
+            counted: true,
+        };
+        let uri = call.request_uri(common);
+        let invite = AuthRequest { method: "INVITE", uri: &uri, in_dialog: false };
+        trunk.authenticator.foresee(&mut common.rng, invite, &mut call.credentials);
+        common.scratch = uri;
+        call.begin_round(common);
+        call
+    }
+
+    /// Sends the CANCEL of an INVITE that an earlier process sent.
+    pub(crate) fn interrupted(
+        now: Instant,
+        common: &mut Common,
+        trunk: &Trunk,
+        (handle, place): (CallHandle, u32),
+        call: InterruptedCall,
+    ) -> Self {
+        let zero = std::time::Duration::ZERO;
+        let after_cancel = common.settings.timings.transaction();
+        let limits =
+            Limits { ring: zero, no_ring: zero, no_answer: zero, until: now, after_cancel };
+        let branch = Branch::derive(&call.identity, Purpose::Invite, call.last_cseq);
+        let mut call = Self {
+            handle,
+            place,
+            trunk: trunk.index,
+            wire: Arc::clone(&trunk.wire),
+            remote: Remote { transport: trunk.wire.transport, ..Remote::udp(call.target) },
+            ids: Identifiers::derive(&call.identity, &common.mark),
+            identity: call.identity,
+            called: call.called,
+            caller_id: call.caller_id,
+            media_port: 0,
+            expires_s: 0,
+            limits,
+            state: State::undoing(now, &limits),
+            round: Round { cseq: call.last_cseq, branch, machine: InviteClient::Proceeding },
+            refused: Vec::new(),
+            credentials: Credentials::default(),
+            cancel: None,
+            forks: Forks::default(),
+            timeline: None,
+            interrupted: Some(LATER_CSEQS),
+            armed: None,
+            counted: false,
+        };
+        common.branches.insert(call.round.branch, Owner::Call(place));
+        call.send_cancel(now, common);
+        call
+    }
+
+    /// Our name for it.
+    pub(crate) fn handle(&self) -> CallHandle {
+        self.handle
+    }
+
+    /// Which trunk it uses.
+    pub(crate) fn trunk(&self) -> u32 {
+        self.trunk
+    }
+
+    /// Whether it takes one of the trunk's channels. The 200 to its CANCEL gives it back, for the
+    /// 487 may never come.
+    pub(crate) fn holds_channel(&self) -> bool {
+        !self.state.is_ended() && self.cancel.as_ref().is_none_or(|cancel| cancel.is_open())
+    }
+
+    /// Whether its end was told.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.is_ended() && self.interrupted.is_none()
+    }
+
+    /// Whether the phone rings.
+    pub(crate) fn rings(&self) -> bool {
+        matches!(self.state, State::Ringing { .. })
+    }
+
+    /// Whether nothing of it waits for an answer: what is left are repeats.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_ended() && !self.cancels_still() && self.forks.is_quiet()
+    }
+
+    /// Whether nothing of it is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+            && self.round.machine == InviteClient::Terminated
+            && self.refused.is_empty()
+            && self.cancel.as_ref().is_none_or(|cancel| cancel.is_over())
+            && self.forks.is_over()
+    }
+
+    /// Its earliest deadline.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let cancel = self.cancel.as_ref().and_then(|cancel| cancel.deadline());
+        let invites = self.refused.iter().chain([&self.round]);
+        invites
+            .map(|round| round.machine.deadline())
+            .chain([self.state.deadline(&self.limits), cancel, self.forks.deadline()])
+            .fold(None, earlier)
+    }
+
+    /// Forgets its branches.
+    pub(crate) fn drop_transactions(mut self: Box<Self>, common: &mut Common) {
+        for round in self.refused.iter().chain([&self.round]) {
+            common.branches.remove(&round.branch);
+        }
+        self.forks.drop_transactions(common);
+    }
+
+    /// The daemon wants no more of it.
+    pub(crate) fn hang_up(&mut self, now: Instant, common: &mut Common) {
+        self.step(now, common, Input::HangUp, None);
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, common: &mut Common) {
+        let terms = common.terms(&self.remote);
+        while let Some(timer) = self.round.machine.due(now) {
+            let step = self.round.machine.step(now, &terms, ClientInput::Fired(timer));
+            if step.send == Some(ClientSend::Request) {
+                common.counters.retransmissions += 1;
+                self.send_invite(common);
+            }
+            if step.tell == Some(ClientTell::Timeout) {
+                self.enter(now, TimelineEvent::Timeout);
+                self.step(now, common, Input::Timeout, None);
+            }
+        }
+        for round in &mut self.refused {
+            while let Some(timer) = round.machine.due(now) {
+                round.machine.step(now, &terms, ClientInput::Fired(timer));
+            }
+        }
+        self.refused.retain(|round| {
+            let is_over = round.machine == InviteClient::Terminated;
+            if is_over {
+                common.branches.remove(&round.branch);
+            }
+            !is_over
+        });
+        if let Some(cancel) = &mut self.cancel {
+            let progress = cancel.handle_timeout(now, common);
+            if progress == Progress::Timeout {
+                self.cancel_failed(common);
+            }
+        }
+        self.forks.handle_timeout(now, common);
+        while self.state.deadline(&self.limits).is_some_and(|at| at <= now) {
+            self.step(now, common, Input::Deadline, None);
+        }
+    }
+
+    /// The network refused what went to `remote`.
+    pub(crate) fn handle_transport_error(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        remote: &Remote,
+    ) {
+        self.forks.handle_transport_error(now, common, remote);
+        if self.remote != *remote {
+            return;
+        }
+        let terms = common.terms(&self.remote);
+        let told = self.round.machine.step(now, &terms, ClientInput::TransportError).tell;
+        let progress = match &mut self.cancel {
+            Some(cancel) => cancel.handle_transport_error(now, common),
+            None => Progress::Nothing,
+        };
+        if told.is_some() || progress == Progress::TransportError {
+            self.enter(now, TimelineEvent::TransportError);
+            self.step(now, common, Input::TransportError, None);
+        }
+        if progress == Progress::TransportError {
+            self.cancel_failed(common);
+        }
+    }
+
+    /// Does what a transition asks for. `status` is that of the response that led to it.
+    fn step(&mut self, now: Instant, common: &mut Common, input: Input, last: Option<Final>) {
+        let step: Step = self.state.step(now, &self.limits, input);
+        if step.silence {
+            self.round.machine.silence();
+        }
+        if step.ringing
+            && let Some(timeline) = &self.timeline
+        {
+            let after = now.saturating_duration_since(timeline.start_of_call());
+            let status = last.map_or(180, |last| last.status);
+            common.events.push_back(Event::Ringing { call: self.handle, status, after });
+        }
+        if step.late_ringing {
+            let status = last.map_or(180, |last| last.status);
+            common.events.push_back(Event::LateRinging { call: self.handle, status });
+        }
+        if step.cancel {
+            self.send_cancel(now, common);
+        }
+        if step.cancelled {
+            common.events.push_back(Event::Cancelled { call: self.handle });
+        }
+        if step.forget {
+            self.round.machine = InviteClient::Terminated;
+        }
+        if let Some(end) = step.end {
+            self.tell_end(now, common, end, last);
+        }
+    }
+
+    fn tell_end(&mut self, now: Instant, common: &mut Common, end: End, last: Option<Final>) {
+        if matches!(end.cause, Cause::Abandoned | Cause::CancelTimeout) {
+            self.enter(now, TimelineEvent::Timeout);
+        }
+        let last = last.filter(|last| last.status >= 200);
+        let summary = CallSummary {
+            call: self.handle,
+            outcome: facts(&end, last).outcome(),
+            rang: end.rang,
+            status: last.map(|last| last.status),
+            q850: last.and_then(|last| last.cause.or(usual_cause(last.status))),
+            q850_from_reason: last.is_some_and(|last| last.cause.is_some()),
+            retry_after: last.and_then(|last| last.retry_after),
+            target: self.remote.address,
+            last_cseq: self.round.cseq,
+            timeline: self.timeline.take().map(Timeline::told).unwrap_or_default(),
+        };
+        common.events.push_back(Event::Ended(summary));
+    }
+
+    /// Registers the round's branch and sends its INVITE for the first time.
+    fn begin_round(&mut self, common: &mut Common) {
+        common.branches.insert(self.round.branch, Owner::Call(self.place));
+        let size = self.send_invite(common);
+        if size > LARGE_INVITE && !self.remote.transport.is_reliable() {
+            common.counters.large_invites += 1;
+        }
+        let (call, cseq, target) = (self.handle, self.round.cseq, self.remote.address);
+        common.events.push_back(Event::InviteSent { call, cseq, target });
+    }
+
+    /// Sends the round's INVITE and tells how large it is.
+    fn send_invite(&self, common: &mut Common) -> usize {
+        let transmit = common.transmit(self.remote, self.trunk);
+        let (lines, invite) = (self.lines(), self.invite_lines());
+        let body = &mut common.scratch;
+        let written = common.outbox.write(transmit, |out| lines.write_invite(out, body, &invite));
+        written.map_or(0, <[u8]>::len)
+    }
+
+    fn send_cancel(&mut self, now: Instant, common: &mut Common) {
+        let (branch, cseq) = (self.round.branch, self.round.cseq);
+        let lines = self.lines();
+        let owner = (Owner::Call(self.place), self.trunk);
+        let cancel = Request::send(now, common, owner, (branch, self.remote), |out| {
+            lines.write_cancel(out, branch, cseq)
+        });
+        self.cancel = cancel.map(Box::new);
+        self.enter(now, TimelineEvent::Cancel);
+    }
+
+    fn send_ack(&self, common: &mut Common, round: &Round, to: Raw<'_>) {
+        let transmit = common.transmit(self.remote, self.trunk);
+        let lines = self.lines();
+        let _: Option<&[u8]> =
+            common.outbox.write(transmit, |out| lines.write_ack(out, round.branch, round.cseq, to));
+    }
+
+    /// The CANCEL of an earlier process's call was answered by nobody.
+    fn cancel_failed(&mut self, common: &mut Common) {
+        if self.interrupted.take().is_some() {
+            let call = self.handle;
+            common.events.push_back(Event::InterruptedCallCancelled { call, status: None });
+            self.state = State::Over;
+            self.round.machine = InviteClient::Terminated;
+        }
+    }
+
+    fn cancels_still(&self) -> bool {
+        self.cancel.as_ref().is_some_and(|cancel| cancel.is_open())
+    }
+
+    fn enter(&mut self, now: Instant, event: TimelineEvent) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.enter(now, event);
+        }
+    }
+
+    fn terms(&self, common: &Common) -> Terms {
+        common.terms(&self.remote)
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        Lines { wire: &self.wire, called: &self.called, caller_id: &self.caller_id, ids: self.ids }
+    }
+
+    fn invite_lines(&self) -> InviteLines<'_> {
+        InviteLines {
+            branch: self.round.branch,
+            cseq: self.round.cseq,
+            credentials: &self.credentials,
+            expires_s: self.expires_s,
+            media_port: self.media_port,
+        }
+    }
+
+    fn releaser(&self) -> Releaser<'_> {
+        Releaser { owner: Owner::Call(self.place), trunk: self.trunk, wire: &self.wire }
+    }
+
+    /// The Request-URI as the digest names it, in the buffer of `common`, which is to be given
+    /// back.
+    fn request_uri(&self, common: &mut Common) -> String {
+        let mut uri = std::mem::take(&mut common.scratch);
+        uri.clear();
+        self.wire.called_uri(&self.called).write_text(&mut uri);
+        uri
+    }
+}
+
+/// What the outcome is read from.
+fn facts(end: &End, last: Option<Final>) -> CallFacts {
+    let stop = end.reason.and_then(|reason| match reason {
+        Reason::RangEnough => Some(Stop::RingLimit),
+        Reason::NoRing => Some(Stop::NoRingLimit),
+        Reason::HungUp => Some(Stop::HungUp),
+        Reason::Diverted => None,
+    });
+    let stop = match end.cause {
+        Cause::Abandoned => stop.or(Some(Stop::NoAnswer)),
+        _ => stop,
+    };
+    let end_seen = match (end.cause, last) {
+        (Cause::TransportError, _) => CallEnd::TransportError,
+        // A challenge to a call that is not wanted any more is not an answer to it.
+        (_, Some(Final { status: 401 | 407, .. })) if stop.is_some() => CallEnd::Silence,
+        (_, Some(last)) => CallEnd::Final { status: last.status, cause: last.cause },
+        (_, None) => CallEnd::Silence,
+    };
+    CallFacts {
+        rang: end.rang,
+        diverted: end.reason == Some(Reason::Diverted),
+        stop,
+        end: end_seen,
+    }
+}

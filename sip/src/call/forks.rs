@@ -1,0 +1,211 @@
+//! Releasing what a 2xx set up: every dialog of it is acknowledged and ended with a BYE.
+
+use std::time::Instant;
+
+use crate::auth::{AuthRequest, Authenticator, ChallengeKind, Credentials};
+use crate::dialog::Dialog;
+use crate::message::{HeaderName, Message};
+use crate::request::{Progress, Request};
+use crate::timer::earlier;
+use crate::transport::Remote;
+use crate::trunk::wire::Wire;
+use crate::user_agent::common::{Common, Owner};
+
+/// Dialogs that one INVITE may open: more than any forking proxy makes, few enough that an
+/// endless row of To tags does not fill our memory.
+const FORKS_LIMIT: usize = 8;
+/// BYEs of one dialog: the first, and one for each challenge that is answered.
+const BYES_LIMIT: u32 = 3;
+
+/// The dialogs of one INVITE, each on its way out.
+#[derive(Debug, Default)]
+pub(crate) struct Forks {
+    list: Vec<Box<Fork>>,
+}
+
+#[derive(Debug)]
+struct Fork {
+    to_tag: Box<[u8]>,
+    dialog: Dialog,
+    /// The ACK as it left: a repeated 2xx gets the same one.
+    ack: Box<[u8]>,
+    credentials: Credentials,
+    /// How many BYEs left.
+    byes: u32,
+    bye: Option<Request>,
+}
+
+/// For whom a dialog is released.
+#[derive(Clone, Copy)]
+pub(crate) struct Releaser<'a> {
+    pub(crate) owner: Owner,
+    pub(crate) trunk: u32,
+    pub(crate) wire: &'a Wire,
+}
+
+impl Forks {
+    /// A 2xx came. Returns whether its dialog is new, and so an ACK and a BYE left; a repeat gets
+    /// its ACK again.
+    pub(crate) fn release(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        by: Releaser<'_>,
+        success: &Message<'_>,
+        (peer, credentials): (Remote, &Credentials),
+        is_trusted: impl Fn(std::net::IpAddr) -> bool,
+    ) -> bool {
+        let to_tag = success.to.tag().unwrap_or_default();
+        if let Some(fork) = self.list.iter().find(|fork| *fork.to_tag == *to_tag) {
+            let transmit = common.transmit(fork.dialog.next_hop(), by.trunk);
+            common.outbox.send(transmit, &fork.ack);
+            return false;
+        }
+        if self.list.len() >= FORKS_LIMIT {
+            common.counters.forks_refused += 1;
+            return false;
+        }
+        let dialog = Dialog::from_success(success, peer, is_trusted);
+        let branch = common.random_branch();
+        let transmit = common.transmit(dialog.next_hop(), by.trunk);
+        let ack = common
+            .outbox
+            .write(transmit, |out| dialog.write_ack(out, by.wire, branch, credentials))
+            .map(Box::from)
+            .unwrap_or_default();
+        let mut fork = Box::new(Fork {
+            to_tag: to_tag.into(),
+            dialog,
+            ack,
+            credentials: Credentials::default(),
+            byes: 0,
+            bye: None,
+        });
+        fork.send_bye(now, common, by);
+        self.list.push(fork);
+        true
+    }
+
+    /// A response to one of the BYEs came. `false`: to none of them.
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        by: Releaser<'_>,
+        authenticator: &mut Authenticator,
+        (response, status): (&Message<'_>, u16),
+    ) -> bool {
+        let branch = crate::identity::Branch::read(response.via.branch.unwrap_or_default());
+        let Some(fork) = self
+            .list
+            .iter_mut()
+            .find(|fork| fork.bye.as_ref().map(Request::branch) == branch && branch.is_some())
+        else {
+            return false;
+        };
+        let Some(bye) = &mut fork.bye else { return false };
+        let progress = bye.handle_response(now, common, status);
+        if progress == Progress::Response && matches!(status, 401 | 407) {
+            fork.answer_challenge(now, common, by, authenticator, response);
+        }
+        true
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, common: &mut Common) {
+        for bye in self.list.iter_mut().filter_map(|fork| fork.bye.as_mut()) {
+            let _: Progress = bye.handle_timeout(now, common);
+        }
+    }
+
+    /// The network refused what went to `remote`.
+    pub(crate) fn handle_transport_error(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        remote: &Remote,
+    ) {
+        let byes = self.list.iter_mut().filter_map(|fork| fork.bye.as_mut());
+        for bye in byes.filter(|bye| bye.remote() == *remote) {
+            let _: Progress = bye.handle_transport_error(now, common);
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.byes().fold(None, |first, bye| earlier(first, bye.deadline()))
+    }
+
+    /// Whether no BYE has a transaction left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.byes().all(Request::is_over)
+    }
+
+    /// Whether every BYE was answered or given up.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.byes().any(Request::is_open)
+    }
+
+    /// Forgets all of it.
+    pub(crate) fn drop_transactions(&mut self, common: &mut Common) {
+        for bye in self.list.drain(..).filter_map(|fork| fork.bye) {
+            bye.drop_transaction(common);
+        }
+    }
+
+    fn byes(&self) -> impl Iterator<Item = &Request> {
+        self.list.iter().filter_map(|fork| fork.bye.as_ref())
+    }
+}
+
+impl Fork {
+    fn send_bye(&mut self, now: Instant, common: &mut Common, by: Releaser<'_>) {
+        self.byes += 1;
+        let branch = common.random_branch();
+        let (dialog, nth, credentials) = (&self.dialog, self.byes, &self.credentials);
+        let hop = (branch, dialog.next_hop());
+        let bye = Request::send(now, common, (by.owner, by.trunk), hop, |out| {
+            dialog.write_bye(out, by.wire, branch, (nth, credentials))
+        });
+        if let Some(old) = std::mem::replace(&mut self.bye, bye) {
+            old.drop_transaction(common);
+        }
+    }
+
+    /// Only a pinned realm is answered, and only where the trunk is: a peer that was merely called
+    /// must not harvest an answer by challenging our BYE.
+    fn answer_challenge(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        by: Releaser<'_>,
+        authenticator: &mut Authenticator,
+        response: &Message<'_>,
+    ) {
+        if self.byes >= BYES_LIMIT {
+            common.counters.challenges_refused += 1;
+            return;
+        }
+        let uri = self.dialog.request_uri();
+        let request = AuthRequest { method: "BYE", uri: &uri, in_dialog: true };
+        let answered = authenticator.answer(
+            &mut common.rng,
+            challenges(response),
+            request,
+            &mut self.credentials,
+        );
+        match answered {
+            Ok(()) => self.send_bye(now, common, by),
+            Err(_) => common.counters.challenges_refused += 1,
+        }
+    }
+}
+
+/// The raw challenges of a response, as the authenticator wants them.
+pub(crate) fn challenges<'m>(
+    response: &'m Message<'_>,
+) -> impl Iterator<Item = (ChallengeKind, &'m [u8])> {
+    let of = |name, kind| response.headers.lines(name).map(move |line| (kind, line.bytes()));
+    of(HeaderName::WwwAuthenticate, ChallengeKind::Server)
+        .chain(of(HeaderName::ProxyAuthenticate, ChallengeKind::Proxy))
+}

@@ -1,0 +1,368 @@
+//! The states of a flash call above its transactions, as a transition table: no bytes, no clock.
+//!
+//! ```text
+//!            1xx              180            ring limit
+//! Calling ---------> Proceeding ---> Ringing ---------> Cancelling ---> Over
+//!    |                   `---- no ring, hang up, 181 ------^  ^
+//!    |--- hang up, no ring ---> Unwanted ------- 1xx ---------'
+//!    `--- no answer ---> Abandoned (the end is told) --- 1xx ---> Undoing ---> Over
+//! ```
+//! A final response, Timer B or a transport error lead to Over from everywhere.
+
+use std::time::{Duration, Instant};
+
+/// The limits of one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How long it may ring.
+    pub(crate) ring: Duration,
+    /// From each INVITE without ringing.
+    pub(crate) no_ring: Duration,
+    /// From each INVITE without a provisional response.
+    pub(crate) no_answer: Duration,
+    /// When the whole call has to end.
+    pub(crate) until: Instant,
+    /// 64·T1: how long after a CANCEL the final response is awaited.
+    pub(crate) after_cancel: Duration,
+}
+
+/// Why a call is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It rang as long as it should.
+    RangEnough,
+    /// It did not ring in time.
+    NoRing,
+    /// The daemon wants no more of it.
+    HungUp,
+    /// It goes to another phone, which must not see the code.
+    Diverted,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The INVITE left and nothing came.
+    Calling {
+        /// When it is abandoned.
+        no_answer: Instant,
+        /// When it should ring.
+        no_ring: Instant,
+    },
+    /// Nothing came, and it is not wanted any more: the CANCEL waits for a provisional response
+    /// (RFC 3261 section 9.1).
+    Unwanted {
+        /// Why.
+        reason: Reason,
+        /// When it is abandoned.
+        no_answer: Instant,
+    },
+    /// A provisional response came, the phone does not ring.
+    Proceeding {
+        /// When it should ring.
+        no_ring: Instant,
+    },
+    /// The phone rings.
+    Ringing {
+        /// When it rang enough.
+        until: Instant,
+    },
+    /// The CANCEL left.
+    Cancelling {
+        /// Why.
+        reason: Reason,
+        /// Whether the phone rang, before the CANCEL or across it.
+        rang: bool,
+        /// When the final response is given up.
+        until: Instant,
+    },
+    /// The end was told although the INVITE may still cause something; it is cancelled as soon
+    /// as it does. The transaction's Timer B ends it.
+    Abandoned,
+    /// The CANCEL of an abandoned INVITE left.
+    Undoing {
+        /// Whether its late ringing was told.
+        late_ring: bool,
+        /// When the final response is given up.
+        until: Instant,
+    },
+    /// Nothing more can be told; repeats are still answered.
+    Over,
+}
+
+/// What a provisional response says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Somebody works on it.
+    Progress,
+    /// The phone rings.
+    Ringing,
+    /// The call goes elsewhere, whatever else the response says.
+    Diverted,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A provisional response.
+    Provisional(Signal),
+    /// A 2xx.
+    Success,
+    /// Another final response, which is not answered by a new INVITE.
+    Failure,
+    /// Timer B.
+    Timeout,
+    /// The network refused the INVITE or the CANCEL.
+    TransportError,
+    /// The daemon wants no more of it.
+    HangUp,
+    /// A deadline of the state has passed.
+    Deadline,
+}
+
+/// What is to be done, in the order of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Stop repeating the INVITE.
+    pub(crate) silence: bool,
+    /// Tell that it rings.
+    pub(crate) ringing: bool,
+    /// Tell that it rings although it was abandoned.
+    pub(crate) late_ringing: bool,
+    /// Send the CANCEL.
+    pub(crate) cancel: bool,
+    /// Tell that the CANCEL of a ringing call left.
+    pub(crate) cancelled: bool,
+    /// Tell the end.
+    pub(crate) end: Option<End>,
+    /// Forget the INVITE's transaction, which no timer ends.
+    pub(crate) forget: bool,
+}
+
+/// How a call came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// What ended it.
+    pub(crate) cause: Cause,
+    /// Why it was cancelled, if it was or should have been.
+    pub(crate) reason: Option<Reason>,
+    /// Whether the phone rang.
+    pub(crate) rang: bool,
+}
+
+/// What ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A 2xx.
+    Success,
+    /// Another final response.
+    Failure,
+    /// No provisional response in time.
+    Abandoned,
+    /// Timer B.
+    Timeout,
+    /// No final response 64·T1 after the CANCEL.
+    CancelTimeout,
+    /// The network refused our packet.
+    TransportError,
+}
+
+impl State {
+    /// The state right after an INVITE was sent, the first one or an authenticated one.
+    pub(crate) fn calling(now: Instant, limits: &Limits) -> Self {
+        Self::Calling { no_answer: now + limits.no_answer, no_ring: now + limits.no_ring }
+    }
+
+    /// The state right after the CANCEL of an earlier process's INVITE was sent.
+    pub(crate) fn undoing(now: Instant, limits: &Limits) -> Self {
+        // Whether it rings is nobody's news: the call was ended as interrupted.
+        Self::Undoing { late_ring: true, until: now + limits.after_cancel }
+    }
+
+    /// Whether the end was told.
+    pub(crate) fn is_ended(&self) -> bool {
+        match self {
+            Self::Calling { .. }
+            | Self::Unwanted { .. }
+            | Self::Proceeding { .. }
+            | Self::Ringing { .. }
+            | Self::Cancelling { .. } => false,
+            Self::Abandoned | Self::Undoing { .. } | Self::Over => true,
+        }
+    }
+
+    /// Whether a challenge to the INVITE may be answered with a new one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(self, Self::Calling { .. } | Self::Proceeding { .. })
+    }
+
+    /// When [`Input::Deadline`] is due.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        match *self {
+            Self::Calling { no_answer, no_ring } => Some(no_answer.min(no_ring).min(limits.until)),
+            Self::Unwanted { no_answer, .. } => Some(no_answer),
+            Self::Proceeding { no_ring } => Some(no_ring.min(limits.until)),
+            Self::Ringing { until } => Some(until),
+            Self::Cancelling { until, .. } | Self::Undoing { until, .. } => Some(until),
+            Self::Abandoned | Self::Over => None,
+        }
+    }
+
+    /// One transition.
+    pub(crate) fn step(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
+        match (*self, input) {
+            (Self::Calling { no_ring, .. }, Input::Provisional(signal)) => {
+                self.first_signal(now, limits, no_ring, signal)
+            }
+            (Self::Calling { no_answer, .. }, Input::HangUp) => {
+                self.unwanted(Reason::HungUp, no_answer)
+            }
+            (Self::Calling { no_answer, .. }, Input::Deadline) if no_answer <= now => {
+                self.abandon(None)
+            }
+            (Self::Calling { no_answer, .. }, Input::Deadline) => {
+                self.unwanted(Reason::NoRing, no_answer)
+            }
+            (Self::Unwanted { reason, .. }, Input::Provisional(signal)) => {
+                self.cancel(now, limits, reason, signal)
+            }
+            (Self::Unwanted { reason, .. }, Input::Deadline) => self.abandon(Some(reason)),
+            (Self::Proceeding { no_ring }, Input::Provisional(signal)) => {
+                self.first_signal(now, limits, no_ring, signal)
+            }
+            (Self::Proceeding { .. }, Input::HangUp) => {
+                self.cancel(now, limits, Reason::HungUp, Signal::Progress)
+            }
+            (Self::Proceeding { .. }, Input::Deadline) => {
+                self.cancel(now, limits, Reason::NoRing, Signal::Progress)
+            }
+            (Self::Ringing { .. }, Input::Provisional(Signal::Diverted)) => {
+                self.cancel_ringing(now, limits, Reason::Diverted)
+            }
+            (Self::Ringing { .. }, Input::HangUp) => {
+                self.cancel_ringing(now, limits, Reason::HungUp)
+            }
+            (Self::Ringing { .. }, Input::Deadline) => {
+                self.cancel_ringing(now, limits, Reason::RangEnough)
+            }
+            (Self::Cancelling { reason, rang, until }, Input::Provisional(signal)) => {
+                self.signal_across_cancel((reason, rang, until), signal)
+            }
+            (Self::Cancelling { reason, rang, .. }, Input::Deadline) => {
+                let end = End { cause: Cause::CancelTimeout, reason: Some(reason), rang };
+                Step { forget: true, ..self.end(end) }
+            }
+            (Self::Abandoned, Input::Provisional(signal)) => {
+                let late_ring = signal == Signal::Ringing;
+                *self = Self::Undoing { late_ring, until: now + limits.after_cancel };
+                Step { cancel: true, late_ringing: late_ring, ..Step::default() }
+            }
+            (Self::Undoing { late_ring: false, until }, Input::Provisional(Signal::Ringing)) => {
+                *self = Self::Undoing { late_ring: true, until };
+                Step { late_ringing: true, ..Step::default() }
+            }
+            (Self::Undoing { .. }, Input::Deadline) => {
+                *self = Self::Over;
+                Step { forget: true, ..Step::default() }
+            }
+            (Self::Abandoned | Self::Undoing { .. }, Input::Success | Input::Failure) => {
+                *self = Self::Over;
+                Step::default()
+            }
+            (Self::Abandoned, Input::Timeout | Input::TransportError) => {
+                *self = Self::Over;
+                Step::default()
+            }
+            (Self::Undoing { .. }, Input::TransportError) => {
+                *self = Self::Over;
+                Step { forget: true, ..Step::default() }
+            }
+            (Self::Cancelling { reason, rang, .. }, Input::TransportError) => {
+                let end = End { cause: Cause::TransportError, reason: Some(reason), rang };
+                Step { forget: true, ..self.end(end) }
+            }
+            // Nothing of ours is under way then: the packet that was refused is not this call's.
+            (Self::Proceeding { .. } | Self::Ringing { .. }, Input::TransportError) => {
+                Step::default()
+            }
+            (_, Input::Success) => self.end_by(Cause::Success),
+            (_, Input::Failure) => self.end_by(Cause::Failure),
+            (_, Input::Timeout) => self.end_by(Cause::Timeout),
+            (_, Input::TransportError) => self.end_by(Cause::TransportError),
+            _ => Step::default(),
+        }
+    }
+
+    /// A provisional response to a call that was not cancelled.
+    fn first_signal(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        no_ring: Instant,
+        signal: Signal,
+    ) -> Step {
+        match signal {
+            Signal::Progress => {
+                *self = Self::Proceeding { no_ring };
+                Step::default()
+            }
+            Signal::Ringing => {
+                *self = Self::Ringing { until: (now + limits.ring).min(limits.until) };
+                Step { ringing: true, ..Step::default() }
+            }
+            Signal::Diverted => self.cancel(now, limits, Reason::Diverted, signal),
+        }
+    }
+
+    fn unwanted(&mut self, reason: Reason, no_answer: Instant) -> Step {
+        *self = Self::Unwanted { reason, no_answer };
+        // An INVITE that was lost must not arrive after all.
+        Step { silence: true, ..Step::default() }
+    }
+
+    /// Sends the CANCEL of a call that did not ring before; `signal` came right now.
+    fn cancel(&mut self, now: Instant, limits: &Limits, reason: Reason, signal: Signal) -> Step {
+        let rang = signal == Signal::Ringing;
+        let reason = if signal == Signal::Diverted { Reason::Diverted } else { reason };
+        *self = Self::Cancelling { reason, rang, until: now + limits.after_cancel };
+        Step { cancel: true, ringing: rang, cancelled: rang, ..Step::default() }
+    }
+
+    fn cancel_ringing(&mut self, now: Instant, limits: &Limits, reason: Reason) -> Step {
+        *self = Self::Cancelling { reason, rang: true, until: now + limits.after_cancel };
+        Step { cancel: true, cancelled: reason != Reason::Diverted, ..Step::default() }
+    }
+
+    fn signal_across_cancel(
+        &mut self,
+        (reason, rang, until): (Reason, bool, Instant),
+        signal: Signal,
+    ) -> Step {
+        let ringing = signal == Signal::Ringing && !rang;
+        let reason = if signal == Signal::Diverted { Reason::Diverted } else { reason };
+        *self = Self::Cancelling { reason, rang: rang || ringing, until };
+        Step { ringing, ..Step::default() }
+    }
+
+    fn abandon(&mut self, reason: Option<Reason>) -> Step {
+        *self = Self::Abandoned;
+        let end = End { cause: Cause::Abandoned, reason, rang: false };
+        Step { silence: true, end: Some(end), ..Step::default() }
+    }
+
+    fn end_by(&mut self, cause: Cause) -> Step {
+        let (reason, rang) = match *self {
+            Self::Calling { .. } | Self::Proceeding { .. } => (None, false),
+            Self::Unwanted { reason, .. } => (Some(reason), false),
+            Self::Ringing { .. } => (None, true),
+            Self::Cancelling { reason, rang, .. } => (Some(reason), rang),
+            Self::Abandoned | Self::Undoing { .. } | Self::Over => return Step::default(),
+        };
+        self.end(End { cause, reason, rang })
+    }
+
+    fn end(&mut self, end: End) -> Step {
+        *self = Self::Over;
+        Step { end: Some(end), ..Step::default() }
+    }
+}

@@ -1,0 +1,3 @@
+//! Media: the offer that every INVITE carries.
+
+pub(crate) mod sdp;

@@ -1,0 +1,126 @@
+//! The user agent: it owns trunks, calls and texts, and passes to each what concerns it.
+
+mod arena;
+mod calls;
+pub(crate) mod common;
+mod counters;
+mod outbox;
+mod packets;
+mod texts;
+mod trunks;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+pub use counters::Counters;
+
+use crate::call::active::ActiveCall;
+use crate::event::Event;
+use crate::identity::CallIdMark;
+use crate::message::Parser;
+use crate::settings::Settings;
+use crate::text::active::ActiveText;
+use crate::timer::TimerQueue;
+use crate::transport::{Remote, Transmit, TransportError};
+use crate::trunk::list::Trunks;
+use arena::Arena;
+use common::{Common, Owner};
+use outbox::Outbox;
+
+/// A SIP user agent without I/O.
+///
+/// After each call of a method that takes `&mut self` and an instant, drain
+/// [`UserAgent::poll_transmit`] and [`UserAgent::poll_event`], then arrange for
+/// [`UserAgent::handle_timeout`] at [`UserAgent::poll_timeout`]. Instants never go back.
+pub struct UserAgent {
+    parser: Box<Parser>,
+    core: Core,
+}
+
+/// All but the parser, which lends its memory to the message that is handled.
+struct Core {
+    common: Common,
+    trunks: Trunks,
+    calls: Arena<ActiveCall>,
+    texts: Arena<ActiveText>,
+    is_shutting_down: bool,
+}
+
+impl UserAgent {
+    /// A user agent without trunks. All its randomness comes from `seed`: the same inputs with the
+    /// same seed give the same bytes.
+    pub fn new(settings: Settings, seed: [u8; 32]) -> Self {
+        let shard = settings.shard;
+        let common = Common {
+            mark: CallIdMark::new(&settings.call_id_key),
+            settings,
+            rng: ChaCha20Rng::from_seed(seed),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            timers: TimerQueue::default(),
+            branches: BTreeMap::new(),
+            counters: Counters::default(),
+            scratch: String::new(),
+        };
+        let core = Core {
+            common,
+            trunks: Trunks::new(shard),
+            calls: Arena::default(),
+            texts: Arena::default(),
+            is_shutting_down: false,
+        };
+        Self { parser: Box::new(Parser::new()), core }
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let core = &mut self.core;
+        while let Some(owner) = core.common.timers.due(now) {
+            match owner {
+                Owner::Trunk(index) => core.trunk_timeout(now, index),
+                Owner::Call(place) => core.call_timeout(now, place),
+                Owner::Text(place) => core.text_timeout(now, place),
+                Owner::Release(_) | Owner::Server(_) => {}
+            }
+        }
+    }
+
+    /// The network refused what we sent to `remote`.
+    pub fn handle_transport_error(&mut self, now: Instant, remote: Remote, kind: TransportError) {
+        // What the network's reason was changes nothing here: each says that nobody read it.
+        let _: TransportError = kind;
+        let core = &mut self.core;
+        core.calls_transport_error(now, &remote);
+        core.texts_transport_error(now, &remote);
+    }
+
+    /// Moves the next message into `out`, in place of what was there, and tells where it goes.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.core.common.outbox.poll(out)
+    }
+
+    /// The next fact.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.core.common.events.pop_front()
+    }
+
+    /// When [`UserAgent::handle_timeout`] is to be called; `None`: not before something arrives.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.core.common.timers.next()
+    }
+
+    /// How many calls, texts, transactions and timers live: 0 when nothing is under way and no
+    /// trunk waits for anything. For tests and for a look at what a shutdown waits for.
+    pub fn residue(&self) -> usize {
+        let core = &self.core;
+        core.calls.len() + core.texts.len() + core.common.branches.len() + core.common.timers.len()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        Counters { unbuildable: self.core.common.outbox.unbuildable(), ..self.core.common.counters }
+    }
+}

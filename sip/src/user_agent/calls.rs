@@ -1,0 +1,136 @@
+//! Calls: placing, hanging up, what happens to them.
+
+use std::time::Instant;
+
+use super::common::Owner;
+use super::{Core, UserAgent};
+use crate::call::active::ActiveCall;
+use crate::call::{CallHandle, CallRequest, InterruptedCall, PlaceCallError};
+use crate::identity::Branch;
+use crate::message::Message;
+use crate::transport::Remote;
+use crate::trunk::TrunkHandle;
+
+impl UserAgent {
+    /// Sends an INVITE. Its [`crate::Event::Ended`] is promised from here on.
+    pub fn place_call(
+        &mut self,
+        now: Instant,
+        trunk: TrunkHandle,
+        request: CallRequest,
+    ) -> Result<CallHandle, PlaceCallError> {
+        let core = &mut self.core;
+        let is_shutting_down = core.is_shutting_down;
+        let trunk = core.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
+        let common = &mut core.common;
+        if trunk.paused || is_shutting_down {
+            return Err(PlaceCallError::Paused);
+        }
+        if !trunk.is_bound() {
+            return Err(PlaceCallError::NotRegistered);
+        }
+        let remote = trunk.remote().ok_or(PlaceCallError::NoTarget)?;
+        if trunk.calls_up >= trunk.settings.max_calls {
+            return Err(PlaceCallError::ChannelsBusy);
+        }
+        trunk.calls_up += 1;
+        let place = core.calls.insert(|handle, place| {
+            let names = (CallHandle(handle), place);
+            ActiveCall::place(now, common, trunk, names, (remote, request))
+        });
+        Ok(core.settle_new_call(place))
+    }
+
+    /// Ends a call: by CANCEL, as soon as that is allowed. An unknown or ended call is left as it
+    /// is.
+    pub fn hang_up(&mut self, now: Instant, call: CallHandle) {
+        let core = &mut self.core;
+        if let Some(place) = core.calls.place_of(call.0) {
+            core.hang_up_at(now, place);
+        }
+    }
+
+    /// Cancels the INVITE of a call that was up when an earlier process died. It is told by
+    /// [`crate::Event::InterruptedCallCancelled`]; there is no `Ended` for it.
+    pub fn cancel_interrupted(
+        &mut self,
+        now: Instant,
+        trunk: TrunkHandle,
+        call: InterruptedCall,
+    ) -> Result<CallHandle, PlaceCallError> {
+        let core = &mut self.core;
+        let trunk = core.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
+        let common = &mut core.common;
+        // The address was written down by us, but the set of addresses may have changed since.
+        trunk.remember(now, call.target.ip());
+        let place = core.calls.insert(|handle, place| {
+            ActiveCall::interrupted(now, common, trunk, (CallHandle(handle), place), call)
+        });
+        core.trunks.collect_peers();
+        Ok(core.settle_new_call(place))
+    }
+}
+
+impl Core {
+    pub(super) fn hang_up_at(&mut self, now: Instant, place: u32) {
+        if let Some(call) = self.calls.get_mut(place) {
+            call.hang_up(now, &mut self.common);
+        }
+        self.settle_call(place);
+    }
+
+    pub(super) fn call_timeout(&mut self, now: Instant, place: u32) {
+        if let Some(call) = self.calls.get_mut(place) {
+            call.handle_timeout(now, &mut self.common);
+        }
+        self.settle_call(place);
+    }
+
+    pub(super) fn calls_transport_error(&mut self, now: Instant, remote: &Remote) {
+        for place in self.calls.places() {
+            if let Some(call) = self.calls.get_mut(place) {
+                call.handle_transport_error(now, &mut self.common, remote);
+            }
+            self.settle_call(place);
+        }
+    }
+
+    /// `false`: the response belongs to nothing.
+    pub(super) fn call_response(
+        &mut self,
+        now: Instant,
+        place: u32,
+        (branch, response): (Branch, &Message<'_>),
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(place) else { return false };
+        let Some(trunk) = self.trunks.at(call.trunk()) else { return false };
+        let taken = call.handle_response(now, &mut self.common, trunk, (branch, response));
+        self.settle_call(place);
+        taken
+    }
+
+    fn settle_new_call(&mut self, place: u32) -> CallHandle {
+        let handle = self.calls.get_mut(place).map(|call| call.handle());
+        self.settle_call(place);
+        handle.unwrap_or(CallHandle(0))
+    }
+
+    /// Brings timers and counts in line with a call that may have changed, and removes it when
+    /// nothing of it is left.
+    pub(super) fn settle_call(&mut self, place: u32) {
+        let Some(call) = self.calls.get_mut(place) else { return };
+        let trunk = call.trunk();
+        if call.counted && !call.holds_channel() {
+            call.counted = false;
+            if let Some(trunk) = self.trunks.at(trunk) {
+                trunk.calls_up = trunk.calls_up.saturating_sub(1);
+            }
+        }
+        let is_over = call.is_over();
+        let deadline = if is_over { None } else { call.deadline() };
+        self.common.timers.rearm(Owner::Call(place), &mut call.armed, deadline);
+        if is_over && let Some(call) = self.calls.remove(place) {
+            call.drop_transactions(&mut self.common);
+        }
+    }
+}

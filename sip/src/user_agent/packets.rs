@@ -1,0 +1,105 @@
+//! What arrives: who may write at all, and whom a message concerns.
+
+use std::time::Instant;
+
+use super::common::Owner;
+use super::{Core, UserAgent};
+use crate::identity::Branch;
+use crate::message::{Framing, Message, Method, is_keep_alive};
+use crate::transport::{ConnectionChange, ConnectionHandle, Incoming, Remote};
+
+impl UserAgent {
+    /// Takes one datagram, or one message cut from a stream.
+    ///
+    /// A packet from an address that belongs to no trunk is counted and nothing else: no byte of
+    /// it is read, nothing is allocated, nobody is answered.
+    pub fn handle_packet(&mut self, now: Instant, packet: Incoming<'_>) {
+        let core = &mut self.core;
+        let Some(trunk) = core.trunks.of_peer(packet.source.address.ip()) else {
+            core.common.counters.strangers += 1;
+            return;
+        };
+        if is_keep_alive(packet.bytes) {
+            core.common.counters.keep_alives += 1;
+            return;
+        }
+        let framing = match packet.source.transport.is_reliable() {
+            true => Framing::Stream,
+            false => Framing::Datagram,
+        };
+        match self.parser.parse(packet.bytes, framing) {
+            Ok(message) if message.status().is_some() => {
+                core.handle_response(now, (trunk, packet.source), &message);
+            }
+            Ok(_) => {}
+            Err(_) => core.common.counters.unreadable += 1,
+        }
+    }
+
+    /// A stream connection opened or closed.
+    pub fn handle_connection(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        change: ConnectionChange,
+    ) {
+        let _ = (now, connection, change);
+    }
+}
+
+impl Core {
+    /// `trunk` is one that listens to the source.
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        (trunk, source): (u32, Remote),
+        response: &Message<'_>,
+    ) {
+        let branch = response.via.branch.and_then(Branch::read);
+        let owner = branch.and_then(|branch| Some((branch, *self.common.branches.get(&branch)?)));
+        let taken = owner.is_some_and(|(branch, owner)| {
+            self.owner_trusts(now, owner, source)
+                && self.owned_response(now, owner, (branch, response))
+        });
+        if !taken {
+            self.stray_response(now, (trunk, source), response);
+        }
+    }
+
+    /// Whether the source is an address of the very trunk that the request was sent to.
+    fn owner_trusts(&mut self, now: Instant, owner: Owner, source: Remote) -> bool {
+        let trunk = match owner {
+            Owner::Trunk(index) => Some(index),
+            Owner::Call(place) => self.calls.get_mut(place).map(|call| call.trunk()),
+            Owner::Text(place) => self.texts.get_mut(place).map(|text| text.trunk()),
+            Owner::Release(_) | Owner::Server(_) => None,
+        };
+        trunk
+            .and_then(|trunk| self.trunks.at(trunk))
+            .is_some_and(|trunk| trunk.trusts(now, source.address.ip()))
+    }
+
+    /// `false`: it belongs to no transaction of the owner after all.
+    fn owned_response(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        (branch, response): (Branch, &Message<'_>),
+    ) -> bool {
+        match owner {
+            Owner::Call(place) => self.call_response(now, place, (branch, response)),
+            Owner::Text(place) => self.text_response(now, place, response),
+            Owner::Trunk(_) | Owner::Release(_) | Owner::Server(_) => false,
+        }
+    }
+
+    fn stray_response(
+        &mut self,
+        now: Instant,
+        (trunk, source): (u32, Remote),
+        response: &Message<'_>,
+    ) {
+        let _ = (now, trunk, source, Method::Invite, response);
+        self.common.counters.stray_responses += 1;
+    }
+}
