@@ -5,16 +5,26 @@
 //! wrong, with the line and with help. This crate opens no file and reads no environment; a
 //! secret is named by a [`SecretRef`], and the daemon fetches it.
 
+mod address;
 mod config;
 mod diagnostic;
+mod dump;
+mod endings;
 mod name;
+mod raw;
+mod read;
+mod schema;
+mod section;
 mod source;
+mod suggest;
+
+use diagnostic::fault::Faults;
 
 pub use config::account::Account;
 pub use config::api::Api;
 pub use config::database::{Database, OnOutage, PostgresUrl, Retention, Store};
 pub use config::limits::Limits;
-pub use config::purpose::{Channel, Purpose, WorkflowStep};
+pub use config::purpose::{Channel, Purpose};
 pub use config::secret::{SecretRef, Secrets};
 pub use config::sip_section::{Sip, SipListen};
 pub use config::template::{MissingVariable, Template, TemplateError};
@@ -37,21 +47,29 @@ pub struct Checked {
 /// The globs of the first file's `include`, as they are written, for the daemon to read before
 /// it calls [`parse`] with all files. A text that is no TOML has none; [`parse`] says why.
 pub fn includes(source: &Source<'_>) -> Vec<String> {
-    let _ = source;
-    Vec::new()
+    let mut faults = Faults::default();
+    read::includes(&raw::read(&[*source], &mut faults).root)
 }
 
 /// Reads the main file and those it includes, in this order, and reports every fault at once.
 ///
 /// A table may be spread over files; a key may not be given twice.
 pub fn parse(sources: &[Source<'_>]) -> Result<Checked, Report> {
-    let _ = sources;
-    Err(Report::default())
+    let mut faults = Faults::default();
+    let raw = raw::read(sources, &mut faults);
+    if raw.is_broken {
+        // What the broken file defines would be missed everywhere.
+        return Err(faults.into_report(sources, &raw.secrets));
+    }
+    let config = read::config(&raw.root, &mut faults);
+    read::cross::check(&raw.root, &config, &mut faults);
+    let is_wrong = faults.has_errors();
+    let report = faults.into_report(sources, &raw.secrets);
+    if is_wrong { Err(report) } else { Ok(Checked { config, warnings: report }) }
 }
 
 /// The configuration as TOML with every default filled in and every inline secret as `***`;
 /// it reads back to the same [`Config`] but for those.
 pub fn dump(config: &Config) -> String {
-    let _ = config;
-    String::new()
+    dump::dump(config)
 }

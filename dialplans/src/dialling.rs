@@ -114,6 +114,16 @@ impl Translation {
         Ok(Self { strip, prefix: prefix.into() })
     }
 
+    /// How many digits are stripped, 0 to 15.
+    pub fn strip(&self) -> u8 {
+        self.strip
+    }
+
+    /// What is put in front, at most 16 characters.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn is_identity(&self) -> bool {
         self.strip == 0 && self.prefix.is_empty()
     }

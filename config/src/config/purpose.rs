@@ -8,7 +8,7 @@ use dialplans::PoolName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purpose {
     /// The channels in order; at least one, none twice.
-    pub workflow: Vec<WorkflowStep>,
+    pub workflow: Vec<Channel>,
     /// How long a verification lives.
     pub ttl: Duration,
     /// Wrong codes until it is locked.
@@ -24,15 +24,6 @@ pub struct Purpose {
     pub ring_limit: Option<Duration>,
     /// From the step's first INVITE over all its calls.
     pub call_limit: Duration,
-}
-
-/// One channel of a workflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkflowStep {
-    /// How the code travels.
-    pub channel: Channel,
-    /// How long after the step before it; `None`: as soon as that one has failed.
-    pub after: Option<Duration>,
 }
 
 /// How a code travels.

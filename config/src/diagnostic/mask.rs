@@ -1,0 +1,102 @@
+//! Which bytes of a line an excerpt must not show.
+
+use std::ops::Range;
+
+use crate::source::{Source, Span};
+
+/// Words of keys whose values are secrets, also when the key is misspelt otherwise.
+const SECRET_WORDS: &[&str] = &["pass", "secret", "token"];
+
+/// Whether the value of a key called so may be a secret.
+pub(crate) fn is_secret_name(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+        || crate::suggest::distance(&key, "password") <= 3
+        || key == "key"
+        || key.ends_with("_key")
+        || key.ends_with("_keys")
+}
+
+/// The bytes of the line at `span` that hold secrets, in order and apart: those that the reader
+/// knows, or, when a file could not be read, all that may be one.
+pub(crate) fn masks(source: &Source<'_>, span: Span, secrets: &[Span]) -> Vec<Range<usize>> {
+    let line = source.line_of(span.start);
+    let within = |secret: &Span| {
+        let range = secret.start.max(line.start)..secret.end.min(line.end);
+        (secret.file == span.file && range.start < range.end).then_some(range)
+    };
+    let mut masks: Vec<Range<usize>> = secrets.iter().filter_map(within).collect();
+    masks.sort_by_key(|mask| mask.start);
+    masks.dedup_by(|next, last| next.start < last.end);
+    masks
+}
+
+/// What may be a secret in a text that is no TOML: all that follows the first `=` after a
+/// secret's name in a line, and every line after such a name when strings of several lines occur.
+pub(crate) fn guessed(file: usize, text: &str) -> Vec<Span> {
+    let has_long_strings = text.contains("\"\"\"") || text.contains("'''");
+    let mut secrets = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        if let Some(at) = secret_at(line) {
+            if has_long_strings {
+                secrets.push(Span { file, start: start + at, end: text.len() });
+                break;
+            }
+            secrets.push(Span { file, start: start + at, end: start + line.trim_end().len() });
+        }
+        start = end;
+    }
+    secrets
+}
+
+/// Where in a line a secret may begin.
+fn secret_at(line: &str) -> Option<usize> {
+    let url = line.find("://").filter(|at| line[*at..].contains('@')).map(|at| at + 3);
+    let mut from = 0;
+    while let Some(at) = line[from..].find('=') {
+        let key = line[..from + at].trim_end();
+        let name_start = key.rfind([' ', '\t', '{', ',', '.', '[', '(']).map_or(0, |at| at + 1);
+        let name = key[name_start..].trim_matches(['"', '\'']);
+        if is_secret_name(name) {
+            let after = &line[from + at + 1..];
+            let blank = after.len() - after.trim_start().len();
+            let begin = from + at + 1 + blank;
+            return Some(url.map_or(begin, |url| url.min(begin)));
+        }
+        from += at + 1;
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        let mut shown = text.to_owned();
+        for secret in guessed(0, text).iter().rev() {
+            shown.replace_range(secret.start..secret.end, "***");
+        }
+        shown
+    }
+
+    #[test]
+    fn a_broken_line_hides_what_may_be_a_secret() {
+        assert_eq!(masked("password = \"hunter2\n"), "password = ***\n");
+        assert_eq!(masked("pasword = hunter2"), "pasword = ***");
+        assert_eq!(
+            masked("x = { user = \"a\", password = \"b\""),
+            "x = { user = \"a\", password = ***"
+        );
+        assert_eq!(masked("url = \"postgres://u:p@h/d"), "url = \"postgres://***");
+        assert_eq!(masked("key = = \"abc\""), "key = ***");
+        assert_eq!(masked("listen = 5\n[a\n"), "listen = 5\n[a\n");
+    }
+
+    #[test]
+    fn a_broken_string_of_several_lines_hides_all_that_follows() {
+        assert_eq!(masked("a = 1\npassword = \"\"\"\nhunter2\n"), "a = 1\npassword = ***");
+    }
+}

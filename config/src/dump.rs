@@ -1,0 +1,259 @@
+//! The configuration as text, with every default filled in.
+
+mod writer;
+
+use dialplans::{DialFormat, PoolChoice};
+use sip::{CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, Target, Transport};
+
+use crate::address::in_uri;
+use crate::config::Config;
+use crate::config::account::Account;
+use crate::config::database::{Database, OnOutage, Store};
+use crate::config::purpose::Purpose;
+use crate::config::trunk::Trunk;
+use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
+use crate::section::scalar::Choice;
+use writer::Writer;
+
+const HOUR_S: u64 = 3_600;
+const DAY_S: u64 = 24 * HOUR_S;
+
+pub(crate) fn dump(config: &Config) -> String {
+    let mut out = Writer::default();
+    out.table("api");
+    out.texts("listen", &config.api.listen);
+    out.texts("operator_listen", &config.api.operator_listen);
+    out.text("socket", &config.api.socket.display());
+    database(&mut out, &config.database);
+    out.table("secrets");
+    if let Some(key) = &config.secrets.key {
+        out.secret("key", key);
+    }
+    out.secrets("old_keys", &config.secrets.old_keys);
+    out.table("sip");
+    let listen = config.sip.listen.iter();
+    out.texts("listen", listen.map(|s| format!("{}:{}", transport(s.transport), s.address)));
+    out.text("external", &external(&config.sip.external));
+    let ports = config.sip.media_ports.iter();
+    out.texts("media_ports", ports.map(|ports| format!("{}-{}", ports.start(), ports.end())));
+    for trunk in config.trunks.values() {
+        self::trunk(&mut out, trunk);
+    }
+    for pool in config.pools.values() {
+        out.named_table("pools", pool.name.as_str());
+        out.texts("numbers", pool.numbers.iter().map(dialplans::NumberRange::reveal));
+        out.texts("trunks", &pool.trunks);
+        out.value("code_length", pool.code_length);
+    }
+    for route in &config.routes {
+        out.route();
+        out.text("prefix", &route.prefix.reveal().as_str());
+        out.texts("trunks", route.trunks.iter());
+        if let PoolChoice::Named(pools) = &route.pools {
+            out.texts("pools", pools.iter());
+        }
+        if let Some(ring_limit) = route.ring_limit {
+            out.seconds("ring_limit", ring_limit);
+        }
+    }
+    for (name, purpose) in &config.purposes {
+        self::purpose(&mut out, name.as_str(), purpose);
+    }
+    for (name, account) in &config.accounts {
+        self::account(&mut out, name.as_str(), account);
+    }
+    out.table("sms");
+    if let Some(trunk) = &config.sms.default {
+        out.text("default", trunk);
+    }
+    for (name, texts) in &config.templates {
+        out.named_table("templates", name.as_str());
+        for (locale, template) in texts {
+            out.text(locale, &template.source());
+        }
+    }
+    limits(&mut out, config);
+    out.finish()
+}
+
+fn database(out: &mut Writer, database: &Database) {
+    out.table("database");
+    match &database.store {
+        Store::Sqlite { path: None } => {}
+        Store::Sqlite { path: Some(path) } => {
+            out.text("url", &format!("sqlite://{}", path.display()));
+        }
+        Store::Postgres { url, password, on_outage } => {
+            out.text("url", &url.as_str());
+            if let Some(password) = password {
+                out.secret("password", password);
+            }
+            let on_outage = match on_outage {
+                OnOutage::Spool => "spool",
+                OnOutage::Refuse => "refuse",
+            };
+            out.text("on_outage", &on_outage);
+        }
+    }
+    let retention = &database.retention;
+    out.value(
+        "retention",
+        format!(
+            "{{ calls_days = {}, message_text_hours = {}, numbers_days = {} }}",
+            retention.calls.as_secs() / DAY_S,
+            retention.message_text.as_secs() / HOUR_S,
+            retention.numbers.as_secs() / DAY_S
+        ),
+    );
+}
+
+fn trunk(out: &mut Writer, trunk: &Trunk) {
+    out.named_table("trunks", trunk.name.as_str());
+    if let Some(registrar) = &trunk.registrar {
+        out.text("registrar", &host_port(registrar));
+    }
+    out.text("domain", &trunk.domain);
+    if let Some(proxy) = &trunk.outbound_proxy {
+        out.text("outbound_proxy", &host_port(proxy));
+    }
+    if !trunk.targets.is_empty() {
+        out.values("targets", trunk.targets.iter().map(target));
+    }
+    out.text("transport", &transport(trunk.transport));
+    out.text("external", &external(&trunk.external));
+    out.text("user", &trunk.user.reveal());
+    out.text("auth_user", &trunk.auth_user);
+    if let Some(password) = &trunk.password {
+        out.secret("password", password);
+    }
+    out.texts("realm", &trunk.realms);
+    let digest = trunk.digest.iter();
+    out.texts("digest", digest.map(|algorithm| word::<DigestAlgorithm>(&DIGESTS, algorithm)));
+    out.text("contact_user", &trunk.contact_user.reveal());
+    out.value("line", trunk.line);
+    out.seconds("expires", trunk.expires);
+    out.seconds("options_ping", trunk.options_ping.unwrap_or_default());
+    out.seconds("keep_alive", trunk.keep_alive.unwrap_or_default());
+    caller_id(out, trunk);
+    out.value("user_phone", trunk.user_phone);
+    let headers = trunk.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    out.inline_table("headers", headers);
+    out.text("dial_format", &format(trunk.dial_format));
+    out.value("dial_strip", trunk.translation.strip());
+    out.text("dial_prefix", &trunk.translation.prefix());
+    out.text("ring_signal", &word::<RingSignal>(&RING_SIGNALS, &trunk.ring_signal));
+    out.seconds("ring_limit", trunk.ring_limit);
+    out.seconds("no_ring_limit", trunk.no_ring_limit);
+    out.seconds("no_answer_timeout", trunk.no_answer_timeout);
+    out.value("max_calls", trunk.max_calls);
+    out.value("cps", trunk.cps);
+    out.value("priority", trunk.priority);
+    out.text("sms", &if trunk.sms { "message" } else { "off" });
+    out.text("sms_from", &trunk.sms_from.reveal());
+    if let Some(price) = &trunk.price_per_call {
+        out.text("price_per_call", price);
+    }
+}
+
+/// The caller ID's fields, form and country, and From's user.
+fn caller_id(out: &mut Writer, trunk: &Trunk) {
+    let fields = trunk.caller_id_in.iter();
+    let fields: Vec<_> = fields.map(|header| word::<CallerIdHeader>(&HEADERS, header)).collect();
+    out.text("caller_id_in", &fields.join("+"));
+    out.text("caller_id_format", &format(trunk.caller_id_format));
+    for form in [trunk.dial_format, trunk.caller_id_format] {
+        if let DialFormat::National(country) = form {
+            out.text("country_code", &country.digits());
+            break;
+        }
+    }
+    let from_user = match &trunk.from_user {
+        None => "caller_id",
+        Some(user) if *user == trunk.user => "user",
+        Some(user) => user.reveal(),
+    };
+    out.text("from_user", &from_user);
+}
+
+fn purpose(out: &mut Writer, name: &str, purpose: &Purpose) {
+    out.named_table("purposes", name);
+    out.texts("workflow", purpose.workflow.iter().map(|channel| channel.name()));
+    out.seconds("ttl_s", purpose.ttl);
+    out.value("checks", purpose.checks);
+    out.value("sends", purpose.sends);
+    out.value("min_endings", purpose.min_endings);
+    out.texts("allow_small_pools", &purpose.allow_small_pools);
+    if let Some(ring_limit) = purpose.ring_limit {
+        out.seconds("ring_limit", ring_limit);
+    }
+    out.seconds("call_limit", purpose.call_limit);
+}
+
+fn account(out: &mut Writer, name: &str, account: &Account) {
+    out.named_table("accounts", name);
+    if let PoolChoice::Named(pools) = &account.pools {
+        out.texts("pools", pools.iter());
+    }
+    out.texts("purposes", &account.purposes);
+    out.texts("senders", account.senders.iter().map(sip::UserPart::reveal));
+    if let Some(region) = &account.default_region {
+        out.text("default_region", region);
+    }
+}
+
+fn limits(out: &mut Writer, config: &Config) {
+    let limits = &config.limits;
+    out.table("limits");
+    out.seconds("between_sends_s", limits.between_sends);
+    out.value("sends_per_minute", limits.sends_per_minute);
+    out.value("sends_per_day", limits.sends_per_day);
+    out.value("flash_calls_per_day", limits.flash_calls_per_day);
+    out.value("failed_checks_per_day", limits.failed_checks_per_day);
+    out.value("open_verifications", limits.open_verifications);
+    out.value("same_tail_hours", limits.same_tail.as_secs() / HOUR_S);
+    out.value("http_connections", limits.http_connections);
+}
+
+fn host_port(host: &HostPort) -> String {
+    match host.port {
+        Some(port) => format!("{}:{port}", in_uri(&host.host)),
+        None => in_uri(&host.host),
+    }
+}
+
+fn target(target: &Target) -> String {
+    let Target { address, priority, weight, .. } = target;
+    format!("{{ address = \"{address}\", priority = {priority}, weight = {weight} }}")
+}
+
+fn transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+    }
+}
+
+fn external(external: &External) -> String {
+    match external {
+        External::Learn => "auto".to_owned(),
+        External::Fixed { address, port: None } => address.to_string(),
+        External::Fixed { address, port: Some(port) } => {
+            std::net::SocketAddr::new(*address, *port).to_string()
+        }
+    }
+}
+
+fn format(format: DialFormat) -> &'static str {
+    match format {
+        DialFormat::PlusE164 => "+e164",
+        DialFormat::E164 => "e164",
+        DialFormat::National(_) => "national",
+    }
+}
+
+/// The word that the file has for a value.
+fn word<T: PartialEq>(choices: &[Choice<T>], value: &T) -> &'static str {
+    let found = choices.iter().find(|(_, choice)| choice.as_ref() == Some(value));
+    found.map_or("", |(word, _)| word)
+}

@@ -1,0 +1,117 @@
+//! What only several parts together can get wrong.
+
+mod small_pools;
+
+use dialplans::{DialFormat, PoolChoice};
+
+use crate::config::Config;
+use crate::config::trunk::Trunk;
+use crate::diagnostic::Code;
+use crate::diagnostic::fault::Faults;
+use crate::endings::starts_with;
+use crate::raw::RawTable;
+use crate::source::Span;
+
+/// Checks the parts that were read without a fault against each other.
+pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
+    timeouts(root, config, faults);
+    national_caller_ids(root, config, faults);
+    small_pools::check(root, config, faults);
+    if !faults.has_errors() {
+        // With an error in the way, what seems unused may be only misspelt elsewhere.
+        unused(root, config, faults);
+    }
+}
+
+/// Where a key of a named table stands, else where the table is headed.
+fn place(root: &RawTable, heading: &str, name: &str, key: &str) -> Option<Span> {
+    let key = root.at(&[heading, name, key]).map(|entry| entry.value.span);
+    key.or_else(|| root.at(&[heading, name]).map(|entry| entry.key.span))
+}
+
+/// A limit of a trunk that the limit over all calls of a purpose makes void.
+fn timeouts(root: &RawTable, config: &Config, faults: &mut Faults) {
+    for trunk in config.trunks.values() {
+        let limits = [("ring_limit", trunk.ring_limit), ("no_ring_limit", trunk.no_ring_limit)];
+        for (key, limit) in limits {
+            let name = trunk.name.as_str();
+            let cut = config.purposes.iter().find(|(_, purpose)| {
+                let is_ring = key == "ring_limit";
+                let is_used = !is_ring || purpose.ring_limit.is_none();
+                is_used && (limit > purpose.call_limit || (is_ring && limit == purpose.call_limit))
+            });
+            let Some((purpose, rules)) = cut else { continue };
+            let written = root.at(&["trunks", name, key]).map(|entry| entry.value.span);
+            let message = format!(
+                "{key:?} of trunk {name:?} is {} s, and purpose {purpose:?} ends its calls after {} s",
+                limit.as_secs_f64(),
+                rules.call_limit.as_secs_f64()
+            );
+            let span = written.or_else(|| place(root, "purposes", purpose.as_str(), "call_limit"));
+            faults
+                .add(Code::TimeoutsDisagree, span, message)
+                .help("make \"call_limit\" of the purpose longer, or the trunk's limit shorter");
+        }
+    }
+}
+
+/// A trunk that writes caller IDs in national form can write those of its own country only.
+fn national_caller_ids(root: &RawTable, config: &Config, faults: &mut Faults) {
+    for trunk in config.trunks.values() {
+        let DialFormat::National(country) = trunk.caller_id_format else { continue };
+        let code = country.digits().to_string();
+        let is_shown = |pool: &&crate::config::Pool| pool.trunks.contains(&trunk.name);
+        for pool in config.pools.values().filter(is_shown) {
+            if pool.numbers.iter().all(|numbers| starts_with(numbers, &code)) {
+                continue;
+            }
+            let message = format!(
+                "pool {:?} has numbers outside +{code}, which trunk {:?} cannot write in national form",
+                pool.name, trunk.name
+            );
+            faults
+                .add(
+                    Code::PoolNotNational,
+                    place(root, "pools", pool.name.as_str(), "numbers"),
+                    message,
+                )
+                .help(format!("[trunks.{}] caller_id_format = \"e164\" or \"+e164\"", trunk.name));
+        }
+    }
+}
+
+fn unused(root: &RawTable, config: &Config, faults: &mut Faults) {
+    if config.routes.is_empty() {
+        faults
+            .add(Code::NoRoutes, None, "no route is there, so every number is refused")
+            .help("[[routes]] with prefix = \"+79\", trunks and pools");
+        return;
+    }
+    for trunk in config.trunks.values().filter(|trunk| !is_trunk_used(config, trunk)) {
+        let span = root.at(&["trunks", trunk.name.as_str()]).map(|entry| entry.key.span);
+        let message = format!("trunk {:?} is on no route and sends no texts", trunk.name);
+        faults.add(Code::TrunkUnused, span, message);
+    }
+    for pool in config.pools.values() {
+        let is_shown = config.routes.iter().any(|route| {
+            let is_named = match &route.pools {
+                PoolChoice::Any => true,
+                PoolChoice::Named(names) => names.contains(&pool.name),
+            };
+            is_named && route.trunks.iter().any(|trunk| pool.trunks.contains(trunk))
+        });
+        if !is_shown {
+            let span = root.at(&["pools", pool.name.as_str()]).map(|entry| entry.key.span);
+            faults.add(
+                Code::PoolUnused,
+                span,
+                format!("pool {:?} is shown on no route", pool.name),
+            );
+        }
+    }
+}
+
+fn is_trunk_used(config: &Config, trunk: &Trunk) -> bool {
+    config.sms.default.as_ref() == Some(&trunk.name)
+        || config.routes.iter().any(|route| route.trunks.contains(&trunk.name))
+}

@@ -1,0 +1,137 @@
+//! Reading `[[routes]]`.
+
+use std::collections::BTreeMap;
+
+use dialplans::{PoolChoice, PoolName, Prefix, Route, TrunkName};
+
+use crate::config::Pool;
+use crate::config::trunk::Trunk;
+use crate::diagnostic::Code;
+use crate::diagnostic::fault::Faults;
+use crate::raw::{RawTable, RawValue};
+use crate::read::Names;
+use crate::schema;
+use crate::section::Section;
+use crate::section::list::is_known;
+use crate::section::scalar::Zero;
+use crate::source::{Span, Spanned};
+
+pub(crate) fn read_all(
+    root: &RawTable,
+    names: &Names<'_>,
+    trunks: &BTreeMap<TrunkName, Trunk>,
+    pools: &BTreeMap<PoolName, Pool>,
+    faults: &mut Faults,
+) -> Vec<Route> {
+    let values: &[Spanned<RawValue>] = match root.get("routes").map(|entry| &entry.value) {
+        None => &[],
+        Some(Spanned { value: RawValue::List(values), .. }) => values,
+        Some(other) => {
+            let message = format!("\"routes\" wants tables, found {}", other.value.kind());
+            faults.add(Code::WrongType, other.span, message).help("head each with [[routes]]");
+            &[]
+        }
+    };
+    // A trunk or pool that could not be read may be just the one that a route lacks.
+    let is_whole = trunks.len() == names.trunks.len() && pools.len() == names.pools.len();
+    let parts = Parts { names, by_priority: by_priority(trunks), pools, is_whole };
+    let mut seen: BTreeMap<Prefix, Span> = BTreeMap::new();
+    let mut routes = Vec::new();
+    for value in values {
+        let section = Section::open(faults, &schema::ROUTE, "routes", value.span, value);
+        let route = faults.unless_wrong(|faults| read(&section, &parts, faults)).flatten();
+        let Some(place) = section.place_of("prefix") else { continue };
+        let Some(route) = route else { continue };
+        match seen.insert(route.prefix, place) {
+            None => routes.push(route),
+            Some(first) => {
+                faults
+                    .add(Code::RouteDuplicatePrefix, place, "two routes have this prefix")
+                    .see("the other one is at", first);
+            }
+        }
+    }
+    routes
+}
+
+/// The order for routes that name no trunks.
+fn by_priority(trunks: &BTreeMap<TrunkName, Trunk>) -> Vec<TrunkName> {
+    let mut trunks: Vec<&Trunk> = trunks.values().collect();
+    trunks.sort_by_key(|trunk| trunk.priority);
+    trunks.into_iter().map(|trunk| trunk.name.clone()).collect()
+}
+
+fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option<Route> {
+    if section.get("prefix").is_none() {
+        section.missing(faults, "prefix", "prefix = \"+79\", or \"+\" for every number");
+    }
+    let prefix = section.parsed(faults, "prefix", Code::BadPrefix, Prefix::parse);
+    let ring_limit = section.seconds(faults, "ring_limit", 1..=60, Zero::IsRefused);
+    let pools = match section.texts(faults, "pools") {
+        None => PoolChoice::Any,
+        Some(texts) => {
+            let names = &parts.names.pools;
+            let is_pool = |name: &Spanned<&str>| {
+                is_known(faults, Code::RouteUnknownPool, "pool", *name, names)
+            };
+            let known: Vec<_> = texts.into_iter().filter(is_pool).collect();
+            PoolChoice::named(known.iter().filter_map(|name| PoolName::parse(name.value).ok()))
+        }
+    };
+    let trunks = match section.texts(faults, "trunks") {
+        Some(texts) => named_trunks(&texts, &pools, parts, faults),
+        None => {
+            let may_show = |trunk: &&TrunkName| parts.may_show(trunk, &pools);
+            let trunks: Vec<_> = parts.by_priority.iter().filter(may_show).cloned().collect();
+            if trunks.is_empty() && section.get("trunks").is_none() && parts.is_whole {
+                section.missing(faults, "trunks", "no trunk may show the pools of this route");
+            }
+            trunks
+        }
+    };
+    Some(Route { prefix: prefix?, trunks: trunks.into(), pools, ring_limit })
+}
+
+/// What routes are made of.
+struct Parts<'a> {
+    names: &'a Names<'a>,
+    by_priority: Vec<TrunkName>,
+    pools: &'a BTreeMap<PoolName, Pool>,
+    is_whole: bool,
+}
+
+impl Parts<'_> {
+    fn may_show(&self, trunk: &TrunkName, choice: &PoolChoice) -> bool {
+        let is_named = |pool: &&Pool| match choice {
+            PoolChoice::Any => true,
+            PoolChoice::Named(names) => names.contains(&pool.name),
+        };
+        self.pools.values().filter(is_named).any(|pool| pool.trunks.contains(trunk))
+    }
+}
+
+fn named_trunks(
+    texts: &[Spanned<&str>],
+    pools: &PoolChoice,
+    parts: &Parts<'_>,
+    faults: &mut Faults,
+) -> Vec<TrunkName> {
+    let mut trunks = Vec::new();
+    for name in texts {
+        if !is_known(faults, Code::RouteUnknownTrunk, "trunk", *name, &parts.names.trunks) {
+            continue;
+        }
+        let Ok(trunk) = TrunkName::parse(name.value) else { continue };
+        if parts.is_whole && !parts.may_show(&trunk, pools) {
+            faults
+                .add(
+                    Code::RouteTrunkWithoutPool,
+                    name.span,
+                    format!("trunk {trunk:?} may show no pool of this route"),
+                )
+                .help(format!("add {trunk:?} to the \"trunks\" of a pool of this route"));
+        }
+        trunks.push(trunk);
+    }
+    trunks
+}
