@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The harness of Dozvon's scenarios: peers that others wrote, databases of a test's own, the
+//! daemon as a process, and readers of what went over the wire.
+//!
+//! Helpers panic where a test could only fail anyway, and say what they waited for. A peer that is
+//! not installed is no failure: [`peers::lacking`] prints the reason and the test ends.
+
+pub mod capture;
+pub mod http;
+pub mod kamailio;
+pub mod peers;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod sipp;

@@ -1,0 +1,74 @@
+//! Which programs of others are installed, and the one way to say that a test cannot run.
+
+use std::path::{Path, PathBuf};
+
+/// A program that a scenario needs beside our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// SIPp, Debian's package `sip-tester`.
+    Sipp,
+    /// Kamailio, Debian's package `kamailio`.
+    Kamailio,
+    /// PostgreSQL's server programs, Debian's package `postgresql`.
+    Postgres,
+}
+
+impl Peer {
+    /// Where the program is, if it is installed.
+    #[must_use]
+    pub fn path(self) -> Option<PathBuf> {
+        match self {
+            Self::Sipp => on_path("sipp"),
+            Self::Kamailio => on_path("kamailio"),
+            Self::Postgres => postgres_folder().map(|folder| folder.join("postgres")),
+        }
+    }
+}
+
+/// Prints `SKIPPED: reason` and returns true when one of `needed` is not installed; the test then
+/// returns, and `tests/run` counts it as skipped.
+#[must_use]
+pub fn lacking(needed: &[Peer]) -> bool {
+    let missing: Vec<_> = needed.iter().filter(|peer| peer.path().is_none()).collect();
+    if !missing.is_empty() {
+        skip(&format!("not installed: {missing:?}"));
+    }
+    !missing.is_empty()
+}
+
+/// Prints the line by which `tests/run` counts a test as skipped.
+#[expect(clippy::print_stdout, reason = "tests/run reads this line from the test's output")]
+pub fn skip(reason: &str) {
+    println!("SKIPPED: {reason}");
+}
+
+/// Whether the long forms were asked for (`tests/run --long`).
+#[must_use]
+pub fn long_form() -> bool {
+    std::env::var("DOZVON_LONG").is_ok_and(|value| value == "1")
+}
+
+/// The folder of PostgreSQL's server programs; Debian keeps one for each major version and does not
+/// put it on the path, so the highest is taken.
+#[must_use]
+pub(crate) fn postgres_folder() -> Option<PathBuf> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").ok().and_then(|versions| {
+        let folders = versions.filter_map(|version| Some(version.ok()?.path().join("bin")));
+        folders.filter(|folder| folder.join("initdb").exists()).max_by_key(|f| major_version(f))
+    });
+    debian.or_else(|| on_path("initdb").and_then(|path| path.parent().map(Path::to_owned)))
+}
+
+fn major_version(folder: &Path) -> u32 {
+    let name = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.and_then(|name| name.parse().ok()).unwrap_or(0)
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A user's path often lacks the folder where Debian keeps servers.
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}

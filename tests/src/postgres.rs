@@ -1,0 +1,159 @@
+//! A private PostgreSQL for one test binary, and a database of its own for each test.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{Connection, PgConnection};
+
+use crate::peers;
+use crate::ports::Port;
+
+/// Waits for the end of its input, which comes when the test binary ends in whatever way; then
+/// stops the server and removes its files. `$1` is the folder, the rest starts the server.
+const KEEPER: &str = r#"folder=$1; shift
+"$@" &
+read -r _
+kill -INT $! 2>/dev/null
+wait
+rm -rf "$folder""#;
+
+/// A database of one test; the server outlives it.
+#[derive(Debug)]
+pub struct Database {
+    /// `postgres://…` with user, host, port and name.
+    pub url: String,
+}
+
+struct Server {
+    port: Port,
+    // Its input is what keeps the server alive.
+    _keeper: Child,
+}
+
+impl Database {
+    /// A new empty database on the test binary's own server, which the first call starts.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed (ask [`peers::lacking`] first) or does not start.
+    pub async fn create() -> Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::start))
+            .await
+            .expect("the server starts or says why not");
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let port = server.port.number();
+        let mut admin = PgConnection::connect(&url(port, "postgres"))
+            .await
+            .unwrap_or_else(|fault| panic!("the private server refuses us: {fault}"));
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
+            .execute(&mut admin)
+            .await
+            .unwrap_or_else(|fault| panic!("create database {name}: {fault}"));
+        Self { url: url(port, &name) }
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        let programs = peers::postgres_folder().expect("the test asked for PostgreSQL");
+        let port = Port::reserve();
+        let folder =
+            tempfile::Builder::new().prefix("dozvon-pg-").tempdir().expect("a folder").keep();
+        let run_as = unprivileged();
+        if !run_as.is_empty() {
+            let status = Command::new("chown").arg("postgres").arg(&folder).status();
+            assert!(status.is_ok_and(|s| s.success()), "the folder cannot be given to postgres");
+        }
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&folder, mode).expect("the folder is ours");
+        initialise(&run_as, &programs, &folder);
+        let keeper = Self::run(&run_as, &programs, &folder, port.number());
+        Self { port, _keeper: keeper }
+    }
+
+    fn run(run_as: &[&str], programs: &Path, folder: &Path, port: u16) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER, "sh"]).arg(folder).args(run_as).arg(programs.join("postgres"));
+        command.arg("-D").arg(folder).arg("-k").arg(folder);
+        command.args(["-p", &port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "max_connections=200",
+            // What a test asks is whether the program commits, not whether the disk survives.
+            "fsync=off",
+            "full_page_writes=off",
+            "shared_buffers=64MB",
+            "log_min_messages=warning",
+        ] {
+            command.args(["-c", setting]);
+        }
+        // An interrupt from the terminal is for the test alone; the keeper follows its end.
+        command.process_group(0);
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut keeper = command.stderr(Stdio::piped()).spawn().expect("sh starts");
+        let log = BufReader::new(keeper.stderr.take().expect("the log is piped"));
+        let mut said = Vec::new();
+        let mut lines = log.lines();
+        for line in lines.by_ref().map_while(Result::ok) {
+            if line.contains("ready to accept connections") {
+                // The pipe is read to its end, so that the server never waits for a reader.
+                std::thread::spawn(move || lines.for_each(drop));
+                return keeper;
+            }
+            said.push(line);
+        }
+        panic!("postgres did not start:\n{}", said.join("\n"));
+    }
+}
+
+fn initialise(run_as: &[&str], programs: &Path, folder: &Path) {
+    let mut command: Vec<_> = run_as.iter().map(std::ffi::OsString::from).collect();
+    command.push(programs.join("initdb").into_os_string());
+    let output = Command::new(&command[0])
+        .args(&command[1..])
+        .arg("-D")
+        .arg(folder)
+        .args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        .current_dir(folder)
+        .output()
+        .expect("initdb can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "initdb: {said}");
+}
+
+/// What to put before a program of PostgreSQL, which refuses to run as root: Debian's package
+/// brings the user `postgres`.
+fn unprivileged() -> Vec<&'static str> {
+    if !rustix::process::geteuid().is_root() {
+        return Vec::new();
+    }
+    vec!["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+}
+
+fn url(port: u16, name: &str) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_test_has_an_empty_database_of_its_own() {
+        if peers::lacking(&[peers::Peer::Postgres]) {
+            return;
+        }
+        let (first, second) = (Database::create().await, Database::create().await);
+        assert_ne!(first.url, second.url);
+        let mut connection = PgConnection::connect(&first.url).await.unwrap();
+        sqlx::query("create table own (n int)").execute(&mut connection).await.unwrap();
+        let mut connection = PgConnection::connect(&second.url).await.unwrap();
+        sqlx::query("create table own (n int)").execute(&mut connection).await.unwrap();
+    }
+}

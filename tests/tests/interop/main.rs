@@ -1,0 +1,3 @@
+//! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy.
+
+mod peers_alone;
