@@ -14,6 +14,6 @@ mod realm;
 
 pub use authenticator::{AnswerError, AuthRequest, Authenticator};
 pub use challenge::{Challenge, Challenges};
-pub use credentials::{ChallengeKind, Credentials};
+pub use credentials::{ChallengeKind, Credentials, challenges};
 pub use digest::{Algorithm, DigestInput, HexDigest};
 pub use presented::Presented;

@@ -14,6 +14,7 @@ mod media;
 pub mod message;
 pub mod number;
 pub mod outcome;
+pub mod registration;
 mod request;
 pub mod server;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! The answers that one request carries.
 
 use super::realm::{NonceId, RealmId};
+use crate::message::{HeaderName, Message};
 
 /// Which of the two kinds of challenge a server sent; the answer goes into the header field of
 /// the same kind (RFC 3261 section 22).
@@ -14,20 +15,30 @@ pub enum ChallengeKind {
 
 impl ChallengeKind {
     /// The header field that carries the challenge.
-    pub fn challenge_header(self) -> &'static str {
+    pub fn challenge_header(self) -> HeaderName {
         match self {
-            Self::Server => "WWW-Authenticate",
-            Self::Proxy => "Proxy-Authenticate",
+            Self::Server => HeaderName::WwwAuthenticate,
+            Self::Proxy => HeaderName::ProxyAuthenticate,
         }
     }
 
     /// The header field that carries the answer.
-    pub fn answer_header(self) -> &'static str {
+    pub fn answer_header(self) -> HeaderName {
         match self {
-            Self::Server => "Authorization",
-            Self::Proxy => "Proxy-Authorization",
+            Self::Server => HeaderName::Authorization,
+            Self::Proxy => HeaderName::ProxyAuthorization,
         }
     }
+}
+
+/// The raw values of every challenge of a response, for [`super::Authenticator::answer`].
+pub fn challenges<'a>(
+    response: &Message<'a>,
+) -> impl Iterator<Item = (ChallengeKind, &'a [u8])> + use<'a> {
+    let headers = response.headers;
+    [ChallengeKind::Server, ChallengeKind::Proxy].into_iter().flat_map(move |kind| {
+        headers.lines(kind.challenge_header()).map(move |value| (kind, value.bytes()))
+    })
 }
 
 /// What one request carries to prove who sends it, and how often it was challenged. Starts
