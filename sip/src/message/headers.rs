@@ -103,7 +103,7 @@ pub struct Headers<'a> {
 /// Bytes of a received header value. White space round it is gone; folds inside are not, and no
 /// other CR or LF is there, which is why only the parser makes this type.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Raw<'a>(pub(crate) &'a [u8]);
+pub struct Raw<'a>(pub(in crate::message) &'a [u8]);
 
 impl<'a> Headers<'a> {
     pub(crate) const fn new(bytes: &'a [u8], index: &'a Index) -> Self {

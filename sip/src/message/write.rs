@@ -218,7 +218,9 @@ impl<'b> Writer<'b> {
     }
 
     fn name(&mut self, name: HeaderName) {
-        debug_assert!(name != HeaderName::Other, "a field without a name cannot be written");
+        if name == HeaderName::Other {
+            self.fail(WriteFault::Token("a header name"));
+        }
         self.literal(name.as_str().as_bytes());
         self.literal(b": ");
     }
