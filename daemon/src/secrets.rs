@@ -124,6 +124,11 @@ impl SecretKey {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}", std::process::id()));
         let temporary = PathBuf::from(temporary);
+        // One that a crash left behind under the same process number is nobody's.
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let written = file
@@ -155,9 +160,22 @@ pub struct Keys {
     number: HmacKey,
     line: HmacKey,
     call: HmacKey,
+    seal: SealKey,
+    /// Keys that were replaced: they open what they sealed and match codes that are still open.
+    old: Vec<OldKeys>,
+}
+
+#[derive(Clone)]
+struct SealKey {
     check: [u8; 32],
     name: [u8; KEY_NAME_LEN],
-    seal: XChaCha20Poly1305,
+    cipher: XChaCha20Poly1305,
+}
+
+#[derive(Clone)]
+struct OldKeys {
+    code: HmacKey,
+    seal: SealKey,
 }
 
 type HmacKey = Hmac<Sha256>;
@@ -188,20 +206,34 @@ impl Keys {
         let check = expand("key-check/v1");
         let mut name = [0; KEY_NAME_LEN];
         name.copy_from_slice(&Sha256::digest(check)[..KEY_NAME_LEN]);
+        let cipher = XChaCha20Poly1305::new(&expand("seal/v1").into());
         Self {
             code: hmac("code-hmac/v1"),
             number: hmac("number-hmac/v1"),
             line: hmac("line/v1"),
             call: hmac("call-id/v1"),
-            check,
-            name,
-            seal: XChaCha20Poly1305::new(&expand("seal/v1").into()),
+            seal: SealKey { check, name, cipher },
+            old: Vec::new(),
         }
+    }
+
+    /// Adds keys that were replaced: what they sealed opens and open codes still match, while
+    /// all that is written uses the present key. What is only searched by equality (limits, the
+    /// tails of 24 hours, lists by number) begins anew.
+    pub fn with_old(mut self, secrets: &[SecretKey]) -> Self {
+        self.old = secrets
+            .iter()
+            .map(|secret| {
+                let Self { code, seal, .. } = Self::derive(secret);
+                OldKeys { code, seal }
+            })
+            .collect();
+        self
     }
 
     /// What is stored of a code: over the verification's id and the digits.
     pub fn code_hmac(&self, verification_id: VerificationId, digits: &str) -> [u8; 32] {
-        mac(&self.code, &[&verification_id.0.to_be_bytes(), digits.as_bytes()])
+        code_mac(&self.code, verification_id, digits)
     }
 
     /// Whether these digits are the code that is stored, in constant time.
@@ -211,7 +243,9 @@ impl Keys {
         digits: &str,
         stored: &[u8; 32],
     ) -> bool {
-        self.code_hmac(verification_id, digits).ct_eq(stored).into()
+        std::iter::once(&self.code)
+            .chain(self.old.iter().map(|old| &old.code))
+            .any(|key| code_mac(key, verification_id, digits).ct_eq(stored).into())
     }
 
     /// What stands for a number where equality is searched.
@@ -265,9 +299,10 @@ impl Keys {
         let aad = associated_data(column, row_id);
         let sealed = self
             .seal
+            .cipher
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
             .expect("XChaCha20-Poly1305 seals values of up to 256 GiB");
-        [&self.name[..], &nonce, &sealed].concat()
+        [&self.seal.name[..], &nonce, &sealed].concat()
     }
 
     /// Opens what [`Keys::seal`] made for the same row and column.
@@ -277,17 +312,26 @@ impl Keys {
         row_id: u128,
         sealed: &[u8],
     ) -> Result<Vec<u8>, UnsealError> {
-        let rest = sealed.strip_prefix(&self.name).ok_or(UnsealError)?;
+        let (name, rest) = sealed.split_first_chunk::<KEY_NAME_LEN>().ok_or(UnsealError)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnsealError)?;
+        let key = std::iter::once(&self.seal)
+            .chain(self.old.iter().map(|old| &old.seal))
+            .find(|key| key.name == *name)
+            .ok_or(UnsealError)?;
         let aad = associated_data(column, row_id);
-        self.seal
+        key.cipher
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
             .map_err(|_| UnsealError)
     }
 
     /// What the database keeps to notice another key at start.
     pub fn check_value(&self) -> [u8; 32] {
-        self.check
+        self.seal.check
+    }
+
+    /// Whether a stored key-check value is that of a replaced key.
+    pub fn is_old_check_value(&self, stored: &[u8; 32]) -> bool {
+        self.old.iter().any(|old| old.seal.check == *stored)
     }
 }
 
@@ -295,6 +339,10 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(***)")
     }
+}
+
+fn code_mac(key: &HmacKey, verification_id: VerificationId, digits: &str) -> [u8; 32] {
+    mac(key, &[&verification_id.0.to_be_bytes(), digits.as_bytes()])
 }
 
 fn mac(key: &HmacKey, parts: &[&[u8]]) -> [u8; 32] {
@@ -371,6 +419,35 @@ mod tests {
         for bytes in [&b""[..], &[0; 31], &[0; 33], "0g".repeat(32).as_bytes()] {
             assert!(matches!(SecretKey::parse(bytes), Err(SecretKeyError::Length)));
         }
+    }
+
+    #[test]
+    fn a_replaced_key_opens_what_it_sealed_and_seals_nothing_more() {
+        let old = keys(1);
+        let rotated = keys(2).with_old(&[SecretKey([1; 32])]);
+        let sealed = old.seal(&mut rng(), COLUMN, 7, b"+79161234567");
+        assert_eq!(rotated.unseal(COLUMN, 7, &sealed).unwrap(), b"+79161234567");
+        let stored = old.code_hmac(VerificationId(1), "1234");
+        assert!(rotated.code_matches(VerificationId(1), "1234", &stored));
+        assert!(rotated.is_old_check_value(&old.check_value()));
+        let sealed = rotated.seal(&mut rng(), COLUMN, 7, b"+79161234567");
+        assert_eq!(old.unseal(COLUMN, 7, &sealed), Err(UnsealError));
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_for_its_owner_alone_and_read_from_then_on() {
+        let folder = std::env::temp_dir().join(format!("dozvon-key-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = SecretKey::path_beside(&folder.join("dozvon.db"));
+        let made = SecretKey::load_or_create(&path, &mut rng()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let other = &mut ChaCha20Rng::from_seed([2; 32]);
+        assert_eq!(SecretKey::load_or_create(&path, other).unwrap().0, made.0);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = SecretKey::load_or_create(&path, other);
+        assert!(matches!(refused, Err(SecretKeyError::Readable { .. })));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

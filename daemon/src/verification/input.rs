@@ -1,0 +1,138 @@
+//! What can happen to a verification, and what it comes to.
+
+use std::net::SocketAddr;
+
+use crate::clock::Timestamp;
+use crate::ids::CallId;
+use crate::verification::model::{Call, CallRecord, Step, StepCode, VerificationStatus};
+
+/// A code as a client typed it: digits only, at least one and at most 32. Never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresentedCode(String);
+
+/// The text is no code: it has no digit, or something other than digits and separators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code is made of digits")]
+pub struct PresentedCodeError;
+
+impl PresentedCode {
+    /// Takes the digits of what a client typed: a code, or a whole caller number with its plus
+    /// sign, spaces, hyphens, dots, slashes and brackets.
+    pub fn parse(text: &str) -> Result<Self, PresentedCodeError> {
+        let separator = |c: char| " \u{a0}-./()+".contains(c);
+        let digits: String = text.chars().filter(|&c| !separator(c)).collect();
+        let is_code =
+            (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if is_code { Ok(Self(digits)) } else { Err(PresentedCodeError) }
+    }
+
+    /// The digits, for the HMAC only.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PresentedCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PresentedCode(***)")
+    }
+}
+
+/// Something that happened to one verification.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A client presents a code. Every evaluation counts, also when no code can be right.
+    Check(PresentedCode),
+    /// A client ends it. Its calls are hung up by whoever sent this.
+    Cancel,
+    /// A newer one of the same session takes its place.
+    Supersede,
+    /// A client wants the same code again: a new call in the present step, with the same caller
+    /// ID. Counts as a send.
+    Resend {
+        /// The call to place once this is stored.
+        call: Box<Call>,
+        /// Before this the next resend is refused.
+        next_send_allowed_at: Timestamp,
+    },
+    /// The next attempt of the present step, over another trunk, when nothing rang.
+    NextAttempt {
+        /// The call to place once this is stored.
+        call: Box<Call>,
+        /// A new code when the caller ID changed; `None`: the step's code stays.
+        code: Option<StepCode>,
+    },
+    /// The next step of the workflow. Counts as a send; its `n` is set here.
+    NextStep {
+        /// The step, with its code and first call.
+        step: Box<Step>,
+        /// Before this a resend is refused.
+        next_send_allowed_at: Timestamp,
+    },
+    /// What is known of a call that is up. Facts only accumulate: a target, a CSeq or a ringing
+    /// signal once known stays known.
+    Progress {
+        /// Which call.
+        call_id: CallId,
+        /// Where its INVITE went.
+        target: Option<SocketAddr>,
+        /// CSeq number of the last INVITE; 0: none left yet. Evidence for a restart.
+        cseq: u32,
+        /// Whether a ringing signal was seen.
+        ringing: bool,
+        /// Whether our CANCEL left after ringing: the step rang.
+        cancelled: bool,
+    },
+    /// A call ended. Recorded also after the verification has ended.
+    CallEnded {
+        /// Which call.
+        call_id: CallId,
+        /// Its record.
+        record: CallRecord,
+        /// Whether the workflow has nothing left to try.
+        last: bool,
+    },
+    /// The workflow found nothing more to try: it fails unless a code can still be checked.
+    NothingLeft,
+    /// Its time may have run out.
+    Expire,
+}
+
+/// What an input came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Stored, or nothing to change.
+    Done,
+    /// A code was evaluated.
+    Checked {
+        /// Whether this very request approved the verification.
+        valid: bool,
+    },
+}
+
+/// Why an input was refused. Nothing changed, save that a verification whose time had run out
+/// is expired from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It has ended.
+    #[error("the verification has ended: {}", status.as_str())]
+    Ended {
+        /// How.
+        status: VerificationStatus,
+    },
+    /// A resend came too soon.
+    #[error("the next send is allowed later")]
+    TooSoon {
+        /// When it is allowed.
+        allowed_at: Timestamp,
+    },
+    /// All sends are used up.
+    #[error("no send is left")]
+    NoSendLeft,
+    /// A call of it is still up, or its step shows no code, or the phone has already rung.
+    #[error("the step cannot be repeated in its state")]
+    NotRepeatable,
+    /// No step of it has this call.
+    #[error("the verification has no such call")]
+    NoSuchCall,
+}
