@@ -11,4 +11,5 @@ pub mod peers;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod second_reader;
 pub mod sipp;
