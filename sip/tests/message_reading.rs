@@ -218,6 +218,8 @@ fn uris_of_all_kinds_are_split() {
     assert_eq!((tel.user, tel.host), (Some(&b"+7(916)123-45-67"[..]), None));
     let secure = Uri::parse(b"SIPS:example.com").unwrap();
     assert!(secure.scheme == Scheme::Sips && secure.user.is_none());
+    let withheld = Uri::parse(b"sip:@h").unwrap();
+    assert!(withheld.user.is_none() && withheld.host == Some(Host::Name(b"h")));
     let other = Uri::parse(b"soap.beep://192.0.2.103:3002").unwrap();
     assert!(other.scheme == Scheme::Other(b"soap.beep"));
 
@@ -225,7 +227,7 @@ fn uris_of_all_kinds_are_split() {
         "",
         "sip",
         "sip:",
-        "sip:@h",
+        "sip::p@h",
         "sip:a@",
         "sip:a@h:x",
         "sip:a@h:65536",

@@ -61,8 +61,8 @@ pub enum UriFault {
     /// White space, a control character, a quote or an angle bracket.
     #[error("a byte that no URI has")]
     Byte,
-    /// `sip:@host`.
-    #[error("empty user part")]
+    /// A password without a user, or a `tel:` that is no number.
+    #[error("bad user part")]
     User,
     /// No host, or one with bytes that neither a name nor an address has.
     #[error("bad host")]
@@ -139,7 +139,8 @@ fn sip<'a>(raw: &'a [u8], scheme: Scheme<'a>, rest: &'a [u8]) -> Result<Uri<'a>,
     // An `@` stands nowhere but behind the user part, so the first one ends it, whatever
     // semicolons and question marks that part holds.
     let (user, password, rest) = match scan::find(b'@', rest) {
-        Some(0) => return Err(UriFault::User),
+        // Carriers write `sip:@host` for a caller who withholds the number.
+        Some(0) => (None, None, &rest[1..]),
         Some(at) => {
             let info = &rest[..at];
             match scan::find(b':', info) {
