@@ -56,6 +56,9 @@ impl<'a> Address<'a> {
         if uri_raw.is_empty() || !matches!(params.first(), None | Some(b';')) {
             return Err(Fault::Bad(field));
         }
+        if !scan::quotes_are_closed(params) {
+            return Err(Fault::UnterminatedQuote(field));
+        }
         Ok(Self { raw: Raw(raw), display, uri_raw, params: Params::new(params) })
     }
 
@@ -156,6 +159,16 @@ mod tests {
             Address::parse(b"sip:a@b?x=y", HeaderName::Contact).err(),
             Some(Fault::BareUriWithHeaders(HeaderName::Contact))
         );
+    }
+
+    #[test]
+    fn a_quote_without_an_end_is_refused_wherever_it_stands() {
+        for bad in [&b"\"a <sip:a@b>"[..], b"<sip:a@b>;x=\"y", b"sip:a@b;x=\"y\\\""] {
+            assert_eq!(
+                Address::parse(bad, HeaderName::To).err(),
+                Some(Fault::UnterminatedQuote(HeaderName::To))
+            );
+        }
     }
 
     #[test]

@@ -132,6 +132,19 @@ pub(crate) fn quoted_end(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Whether every quoted string has its end. Where one has not, nothing can be written behind it.
+#[inline]
+pub(crate) fn quotes_are_closed(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = find(b'"', rest) {
+        match quoted_end(&rest[at..]) {
+            Some(end) => rest = &rest[at + end..],
+            None => return false,
+        }
+    }
+    true
+}
+
 /// Where `stop` first stands outside quotes; an unfinished quote hides the rest.
 #[inline]
 pub(crate) fn find_unquoted(stop: u8, bytes: &[u8]) -> Option<usize> {

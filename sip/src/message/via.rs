@@ -92,7 +92,9 @@ impl<'a> Via<'a> {
                 };
             }
         }
-        if via.branch.is_some_and(scan::has_space_or_control) {
+        if via.branch.is_some_and(scan::has_space_or_control)
+            || !scan::quotes_are_closed(&rest[params_at..])
+        {
             return None;
         }
         Some(via)
@@ -165,6 +167,7 @@ mod tests {
             b"SIP/2.0/UDP host;branch=",
             b"SIP/2.0/UDP host;branch=a b",
             b"SIP/2.0/UDP ho st",
+            b"SIP/2.0/UDP host;x=\"y",
         ] {
             assert!(Via::parse(bad).is_err(), "{}", bad.escape_ascii());
         }

@@ -52,9 +52,15 @@ fn params_agree(one: Params<'_>, two: Params<'_>) -> bool {
 
 /// Every parameter of `one` is in `two` with the same value, or may be missing there.
 fn covers(one: Params<'_>, two: Params<'_>) -> bool {
-    one.iter().all(|param| match two.iter().find(|other| same_any_case(param.name, other.name)) {
-        Some(other) => values_agree(&param, &other),
-        None => !MUST_MATCH.iter().any(|name| same_any_case(param.name, name.as_bytes())),
+    one.iter().all(|param| {
+        let mut namesakes = two.iter().filter(|other| same_any_case(param.name, other.name));
+        match namesakes.next() {
+            // A name may stand twice; then one of them agrees.
+            Some(other) => {
+                values_agree(&param, &other) || namesakes.any(|other| values_agree(&param, &other))
+            }
+            None => !MUST_MATCH.iter().any(|name| same_any_case(param.name, name.as_bytes())),
+        }
     })
 }
 
@@ -137,6 +143,7 @@ mod tests {
                 "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
                 "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
             ),
+            ("sip:a@b;x=1;x=2", "sip:a@b;x=2;x=1"),
             (
                 "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
                 "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
