@@ -25,7 +25,7 @@ pub(crate) struct Branch(pub(crate) [u8; 16]);
 pub(crate) struct Tag(pub(crate) [u8; 8]);
 
 /// A Call-ID: 128 bits, and 64 that prove them ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallId([u8; 24]);
 
 /// Call-ID and From tag of a call.
@@ -110,10 +110,10 @@ impl CallIdMark {
         CallId(call_id)
     }
 
-    /// Whether a received Call-ID bears our mark.
-    pub(crate) fn is_ours(&self, call_id: &[u8]) -> bool {
-        let Some(bytes) = hex::read::<24>(call_id) else { return false };
-        self.mark(&bytes[..16]).ct_eq(&bytes[16..]).into()
+    /// Reads a received Call-ID, if it bears our mark.
+    pub(crate) fn recognise(&self, call_id: &[u8]) -> Option<CallId> {
+        let bytes = hex::read::<24>(call_id)?;
+        bool::from(self.mark(&bytes[..16]).ct_eq(&bytes[16..])).then_some(CallId(bytes))
     }
 
     fn mark(&self, bits: &[u8]) -> [u8; 8] {
@@ -144,11 +144,11 @@ mod tests {
         let mark = CallIdMark::new(&[7; 32]);
         let ids = Identifiers::derive(&CallIdentity([1; 32]), &mark);
         let mut text = ids.call_id.text();
-        assert!(mark.is_ours(&text));
-        assert!(!CallIdMark::new(&[8; 32]).is_ours(&text));
-        assert!(!mark.is_ours(&text[1..]));
+        assert_eq!(mark.recognise(&text), Some(ids.call_id));
+        assert_eq!(CallIdMark::new(&[8; 32]).recognise(&text), None);
+        assert_eq!(mark.recognise(&text[1..]), None);
         text[0] ^= 1;
-        assert!(!mark.is_ours(&text));
+        assert_eq!(mark.recognise(&text), None);
     }
 
     #[test]

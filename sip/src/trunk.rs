@@ -1,6 +1,9 @@
 //! What an operator says about a trunk, as the user agent needs it.
 
 pub(crate) mod list;
+pub(crate) mod pings;
+pub(crate) mod registrar;
+mod run;
 pub(crate) mod state;
 pub(crate) mod wire;
 

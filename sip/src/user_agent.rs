@@ -6,6 +6,8 @@ pub(crate) mod common;
 mod counters;
 mod outbox;
 mod packets;
+mod releases;
+mod requests;
 mod texts;
 mod trunks;
 
@@ -19,8 +21,10 @@ pub use counters::Counters;
 
 use crate::call::active::ActiveCall;
 use crate::event::Event;
-use crate::identity::CallIdMark;
+use crate::identity::{CallId, CallIdMark};
 use crate::message::Parser;
+use crate::registration::Pace;
+use crate::server::transactions::{Keys, ServerTransaction};
 use crate::settings::Settings;
 use crate::text::active::ActiveText;
 use crate::timer::TimerQueue;
@@ -29,6 +33,7 @@ use crate::trunk::list::Trunks;
 use arena::Arena;
 use common::{Common, Owner};
 use outbox::Outbox;
+use releases::Release;
 
 /// A SIP user agent without I/O.
 ///
@@ -46,7 +51,16 @@ struct Core {
     trunks: Trunks,
     calls: Arena<ActiveCall>,
     texts: Arena<ActiveText>,
+    releases: Arena<Release>,
+    releases_by_call: BTreeMap<CallId, u32>,
+    servers: Arena<ServerTransaction>,
+    server_keys: Keys,
+    /// An answer while it is written.
+    answer: Vec<u8>,
+    /// How many trunks are on their way out.
+    leaving: usize,
     is_shutting_down: bool,
+    shutdown_told: bool,
 }
 
 impl UserAgent {
@@ -54,6 +68,7 @@ impl UserAgent {
     /// same seed give the same bytes.
     pub fn new(settings: Settings, seed: [u8; 32]) -> Self {
         let shard = settings.shard;
+        let pace = Pace::new(settings.registers_per_second);
         let common = Common {
             mark: CallIdMark::new(&settings.call_id_key),
             settings,
@@ -63,6 +78,7 @@ impl UserAgent {
             timers: TimerQueue::default(),
             branches: BTreeMap::new(),
             counters: Counters::default(),
+            pace,
             scratch: String::new(),
         };
         let core = Core {
@@ -70,7 +86,14 @@ impl UserAgent {
             trunks: Trunks::new(shard),
             calls: Arena::default(),
             texts: Arena::default(),
+            releases: Arena::default(),
+            releases_by_call: BTreeMap::new(),
+            servers: Arena::default(),
+            server_keys: Keys::new(),
+            answer: Vec::new(),
+            leaving: 0,
             is_shutting_down: false,
+            shutdown_told: false,
         };
         Self { parser: Box::new(Parser::new()), core }
     }
@@ -83,9 +106,11 @@ impl UserAgent {
                 Owner::Trunk(index) => core.trunk_timeout(now, index),
                 Owner::Call(place) => core.call_timeout(now, place),
                 Owner::Text(place) => core.text_timeout(now, place),
-                Owner::Release(_) | Owner::Server(_) => {}
+                Owner::Server(place) => core.server_timeout(now, place),
+                Owner::Release(place) => core.release_timeout(now, place),
             }
         }
+        core.wind_down(now);
     }
 
     /// The network refused what we sent to `remote`.
@@ -95,6 +120,9 @@ impl UserAgent {
         let core = &mut self.core;
         core.calls_transport_error(now, &remote);
         core.texts_transport_error(now, &remote);
+        core.releases_transport_error(now, &remote);
+        core.trunks_transport_error(now, &remote);
+        core.wind_down(now);
     }
 
     /// Moves the next message into `out`, in place of what was there, and tells where it goes.
@@ -116,7 +144,12 @@ impl UserAgent {
     /// trunk waits for anything. For tests and for a look at what a shutdown waits for.
     pub fn residue(&self) -> usize {
         let core = &self.core;
-        core.calls.len() + core.texts.len() + core.common.branches.len() + core.common.timers.len()
+        core.calls.len()
+            + core.texts.len()
+            + core.releases.len()
+            + core.servers.len()
+            + core.common.branches.len()
+            + core.common.timers.len()
     }
 
     /// What was counted since the start.

@@ -207,6 +207,12 @@ impl ActiveCall {
         self.is_ended() && !self.cancels_still() && self.forks.is_quiet()
     }
 
+    /// Whether its CANCEL was answered and only the INVITE's own end is missing, which may never
+    /// come.
+    pub(crate) fn waits_for_487(&self) -> bool {
+        matches!(self.state, State::Cancelling { .. }) && !self.cancels_still()
+    }
+
     /// Whether nothing of it is left.
     pub(crate) fn is_over(&self) -> bool {
         self.state == State::Over

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::auth::{AuthRequest, Authenticator, ChallengeKind, Credentials};
+use crate::auth::{AuthRequest, Authenticator, Credentials, challenges};
 use crate::dialog::Dialog;
-use crate::message::{HeaderName, Message};
+use crate::message::Message;
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
 use crate::transport::Remote;
@@ -199,13 +199,4 @@ impl Fork {
             Err(_) => common.counters.challenges_refused += 1,
         }
     }
-}
-
-/// The raw challenges of a response, as the authenticator wants them.
-pub(crate) fn challenges<'m>(
-    response: &'m Message<'_>,
-) -> impl Iterator<Item = (ChallengeKind, &'m [u8])> {
-    let of = |name, kind| response.headers.lines(name).map(move |line| (kind, line.bytes()));
-    of(HeaderName::WwwAuthenticate, ChallengeKind::Server)
-        .chain(of(HeaderName::ProxyAuthenticate, ChallengeKind::Proxy))
 }

@@ -1,7 +1,7 @@
 //! INVITE, CANCEL and the ACK to a failure, written anew from a few values each time: what is kept
 //! of a ringing call is small, and a repeat is the same byte for byte.
 
-use crate::auth::{ChallengeKind, Credentials};
+use crate::auth::Credentials;
 use crate::identity::{Branch, Identifiers};
 use crate::media::sdp;
 use crate::message::{AddressValue, HeaderName, Method, Raw, WriteFault, Writer};
@@ -106,10 +106,6 @@ impl Lines<'_> {
 /// Authorization and Proxy-Authorization.
 pub(crate) fn write_credentials(writer: &mut Writer<'_>, credentials: &Credentials) {
     for (kind, value) in credentials.values() {
-        let name = match kind {
-            ChallengeKind::Server => HeaderName::Authorization,
-            ChallengeKind::Proxy => HeaderName::ProxyAuthorization,
-        };
-        writer.header_bytes(name, value);
+        writer.header_bytes(kind.answer_header(), value);
     }
 }

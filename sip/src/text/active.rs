@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{MessageHandle, MessageSummary, OutboundMessage, SendMessageError};
-use crate::auth::{AuthRequest, Credentials};
-use crate::call::forks::challenges;
+use crate::auth::{AuthRequest, Credentials, challenges};
 use crate::call::wire::write_credentials;
 use crate::event::Event;
 use crate::identity::{Branch, Identifiers, Purpose};

@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::pings::{Liveness, Pings};
+use super::registrar::Registrar;
 use super::wire::Wire;
 use crate::auth::Authenticator;
 use crate::message::{Rport, Via};
 use crate::transport::{Remote, Target};
-use crate::trunk::{External, HostPort, TrunkSettings};
+use crate::trunk::{External, TrunkSettings};
 
 /// How long an address that left the set is still listened to: the longest call and its repeats.
 const FORMER_PEER: Duration = Duration::from_secs(120);
@@ -27,16 +29,39 @@ pub(crate) struct Trunk {
     /// The one that is used.
     pub(crate) current: usize,
     former: Vec<(IpAddr, Instant)>,
-    learnt: Option<SocketAddr>,
-    routes: Vec<Box<[u8]>>,
+    /// Our address as the far side showed it.
+    pub(crate) learnt: Option<SocketAddr>,
+    /// The Route values that the registrar gave.
+    pub(crate) routes: Vec<Box<[u8]>>,
+    /// `None`: a static trunk, or one that was stopped.
+    pub(crate) registrar: Option<Box<Registrar>>,
+    pub(crate) pings: Pings,
+    /// Whether the target of a static trunk lives; `None`: nobody asks.
+    pub(crate) liveness: Option<Liveness>,
+    pub(crate) keep_alive_at: Option<Instant>,
+    /// When the targets are asked for again.
+    pub(crate) resolve_at: Option<Instant>,
     /// Calls that take a channel.
     pub(crate) calls_up: u32,
     /// Texts that wait for their answer.
     pub(crate) texts_up: usize,
-    pub(crate) paused: bool,
+    pub(crate) fate: Fate,
     pub(crate) bucket: Bucket,
     /// What the timer queue holds for this trunk.
     pub(crate) armed: Option<Instant>,
+}
+
+/// What the daemon wants of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Calls and texts.
+    Serving,
+    /// Its binding, but no new calls and texts.
+    Paused,
+    /// Nothing more: it goes when its calls and its binding are gone.
+    Leaving,
+    /// The same, and the binding is on its way out.
+    Unbinding,
 }
 
 /// A token bucket: so many requests a second, and as many at once.
@@ -70,12 +95,6 @@ impl Bucket {
         }
         has_one
     }
-
-    /// When a token is there.
-    pub(crate) fn next(&self, now: Instant) -> Instant {
-        let missing = 1000u64.saturating_sub(self.level);
-        now + Duration::from_millis(missing.div_ceil(u64::from(self.per_second.max(1))))
-    }
 }
 
 impl Trunk {
@@ -95,33 +114,36 @@ impl Trunk {
             former: Vec::new(),
             learnt: None,
             routes: Vec::new(),
+            registrar: None,
+            pings: Pings::default(),
+            liveness: None,
+            keep_alive_at: None,
+            resolve_at: None,
             calls_up: 0,
             texts_up: 0,
-            paused: false,
+            fate: Fate::Serving,
             bucket: Bucket::new(now, requests_per_second),
             armed: None,
             settings,
         }
     }
 
-    /// The name that leads to the trunk's addresses, when they are not fixed.
-    pub(crate) fn name_to_resolve(&self) -> Option<HostPort> {
-        if !self.settings.targets.is_empty() {
-            return None;
-        }
-        let proxy = self.settings.outbound_proxy.as_ref().or(self.settings.registrar.as_ref());
-        let domain = || HostPort { host: self.settings.domain.clone(), port: None };
-        Some(proxy.cloned().unwrap_or_else(domain))
-    }
-
-    /// Whether calls may leave over it.
+    /// Whether calls and texts may leave over it, as far as its peer is concerned.
     pub(crate) fn is_bound(&self) -> bool {
-        self.settings.registrar.is_none()
+        match &self.registrar {
+            Some(registrar) => registrar.machine.bound_to().is_some(),
+            None => self.liveness.as_ref().is_none_or(Liveness::is_alive),
+        }
     }
 
-    /// Where its requests go; `None`: no address is known.
+    /// Where its requests go: to the target that holds the binding, or, without a registrar, to
+    /// the one in use. `None`: no address is known.
     pub(crate) fn remote(&self) -> Option<Remote> {
-        self.targets.get(self.current).map(remote_of)
+        let target = match &self.registrar {
+            Some(registrar) => registrar.machine.bound_to(),
+            None => self.targets.get(self.current),
+        };
+        target.map(remote_of)
     }
 
     /// Whether a packet from this address may be from the trunk.
@@ -138,7 +160,7 @@ impl Trunk {
     }
 
     /// Takes new addresses. The one in use stays in use when it is among them.
-    pub(crate) fn set_targets(&mut self, now: Instant, targets: Vec<Target>) {
+    pub(crate) fn replace_targets(&mut self, now: Instant, targets: Vec<Target>) {
         let used = self.targets.get(self.current).map(|target| target.address);
         for target in std::mem::take(&mut self.targets) {
             self.remember(now, target.address.ip());
@@ -157,56 +179,23 @@ impl Trunk {
         }
     }
 
-    /// Takes changed settings. Returns whether they change what a registrar was told.
-    pub(crate) fn update(&mut self, now: Instant, settings: TrunkSettings, product: &str) {
-        self.authenticator.update(&settings);
-        if settings.targets != self.settings.targets {
-            self.set_targets(now, settings.targets.clone());
-        }
-        if settings.local != self.settings.local || settings.external != self.settings.external {
-            self.learnt = None;
-        }
-        self.settings = settings;
-        self.rewire(product);
-    }
-
-    /// Takes the Route values that the registrar gave.
-    pub(crate) fn set_routes(&mut self, routes: Vec<Box<[u8]>>, product: &str) {
-        if routes != self.routes {
-            self.routes = routes;
-            self.rewire(product);
-        }
-    }
-
-    /// Looks at what the topmost Via of a response says about our address. Returns whether our
-    /// Contact changed by it.
-    pub(crate) fn learn(&mut self, via: &Via<'_>, product: &str) -> bool {
+    /// Our address as the topmost Via of a response shows it, when that is news and when we are to
+    /// learn it so (RFC 3581 section 4).
+    pub(crate) fn seen_in(&self, via: &Via<'_>) -> Option<SocketAddr> {
         if self.settings.external != External::Learn {
-            return false;
+            return None;
         }
         let local = self.settings.local;
         let known = self.learnt.unwrap_or(local);
-        let seen = match (via.received, via.rport) {
-            (None, Rport::Absent | Rport::Asked) => return false,
-            // RFC 3261 section 18.2.1: no `received` means that the address was the one in Via.
-            (received, rport) => SocketAddr::new(
-                received.unwrap_or(local.ip()),
-                match rport {
-                    Rport::Port(port) => port,
-                    Rport::Absent | Rport::Asked => known.port(),
-                },
-            ),
+        let port = match via.rport {
+            Rport::Port(port) => port,
+            // Without both the far side told nothing.
+            Rport::Absent | Rport::Asked => via.received.map(|_| known.port())?,
         };
-        if seen == known || seen.port() == 0 || seen.ip().is_unspecified() {
-            return false;
-        }
-        self.learnt = Some(seen);
-        self.rewire(product);
-        true
-    }
-
-    fn rewire(&mut self, product: &str) {
-        self.wire = Arc::new(Wire::new(&self.settings, self.learnt, self.routes.clone(), product));
+        // No `received` means that the address was the one in Via (RFC 3261 section 18.2.1).
+        let seen = SocketAddr::new(via.received.unwrap_or(local.ip()), port);
+        let is_usable = port != 0 && !seen.ip().is_unspecified();
+        (seen != known && is_usable).then_some(seen)
     }
 }
 

@@ -98,6 +98,11 @@ impl Wire {
         }
     }
 
+    /// The request line of REGISTER and OPTIONS.
+    pub(crate) fn domain_uri(&self) -> SipUri<'_> {
+        SipUri { host: &self.domain, ..SipUri::default() }
+    }
+
     /// The address of record.
     pub(crate) fn own_uri(&self) -> SipUri<'_> {
         SipUri { user: Some(self.user.reveal()), host: &self.domain, ..SipUri::default() }

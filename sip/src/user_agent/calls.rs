@@ -10,6 +10,7 @@ use crate::identity::Branch;
 use crate::message::Message;
 use crate::transport::Remote;
 use crate::trunk::TrunkHandle;
+use crate::trunk::state::Fate;
 
 impl UserAgent {
     /// Sends an INVITE. Its [`crate::Event::Ended`] is promised from here on.
@@ -23,7 +24,7 @@ impl UserAgent {
         let is_shutting_down = core.is_shutting_down;
         let trunk = core.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
         let common = &mut core.common;
-        if trunk.paused || is_shutting_down {
+        if trunk.fate != Fate::Serving || is_shutting_down {
             return Err(PlaceCallError::Paused);
         }
         if !trunk.is_bound() {
@@ -104,8 +105,16 @@ impl Core {
     ) -> bool {
         let Some(call) = self.calls.get_mut(place) else { return false };
         let Some(trunk) = self.trunks.at(call.trunk()) else { return false };
+        trunk.learn_from(now, &mut self.common, &response.via, false);
+        let was_ended = call.is_ended();
         let taken = call.handle_response(now, &mut self.common, trunk, (branch, response));
+        let has_ended = call.is_ended() && !was_ended;
+        let index = call.trunk();
         self.settle_call(place);
+        if has_ended && let Some(status) = response.status() {
+            let status = status.code();
+            self.with_trunk(index, |trunk, common| trunk.call_refused(now, common, status));
+        }
         taken
     }
 

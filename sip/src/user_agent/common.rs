@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::outbox::Outbox;
 use crate::event::Event;
 use crate::identity::{Branch, CallId, CallIdMark, Tag};
+use crate::registration::Pace;
 use crate::settings::Settings;
 use crate::timer::TimerQueue;
 use crate::transaction::Terms;
@@ -42,6 +43,8 @@ pub(crate) struct Common {
     /// Who sent the request with this branch.
     pub(crate) branches: BTreeMap<Branch, Owner>,
     pub(crate) counters: Counters,
+    /// The pace of the first REGISTERs of all trunks.
+    pub(crate) pace: Pace,
     /// A body while it is written.
     pub(crate) scratch: String,
 }

@@ -59,11 +59,6 @@ impl Outbox {
         Some(transmit)
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// How many messages could not be built.
     pub(crate) fn unbuildable(&self) -> u64 {
         self.unbuildable

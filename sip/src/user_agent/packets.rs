@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::common::Owner;
 use super::{Core, UserAgent};
 use crate::identity::Branch;
-use crate::message::{Framing, Message, Method, is_keep_alive};
+use crate::message::{Framing, Message, is_keep_alive};
 use crate::transport::{ConnectionChange, ConnectionHandle, Incoming, Remote};
 
 impl UserAgent {
@@ -30,9 +30,15 @@ impl UserAgent {
         match self.parser.parse(packet.bytes, framing) {
             Ok(message) if message.status().is_some() => {
                 core.handle_response(now, (trunk, packet.source), &message);
+                core.wind_down(now);
             }
-            Ok(_) => {}
-            Err(_) => core.common.counters.unreadable += 1,
+            Ok(message) => {
+                let request = (&message, packet.bytes.len());
+                core.handle_request(now, (trunk, packet.source), request);
+            }
+            Err(fault) => {
+                core.handle_fault(now, (trunk, packet.source), (&fault, packet.bytes.len()));
+            }
         }
     }
 
@@ -72,7 +78,8 @@ impl Core {
             Owner::Trunk(index) => Some(index),
             Owner::Call(place) => self.calls.get_mut(place).map(|call| call.trunk()),
             Owner::Text(place) => self.texts.get_mut(place).map(|text| text.trunk()),
-            Owner::Release(_) | Owner::Server(_) => None,
+            Owner::Release(place) => self.releases.get_mut(place).map(|release| release.trunk()),
+            Owner::Server(_) => None,
         };
         trunk
             .and_then(|trunk| self.trunks.at(trunk))
@@ -89,17 +96,9 @@ impl Core {
         match owner {
             Owner::Call(place) => self.call_response(now, place, (branch, response)),
             Owner::Text(place) => self.text_response(now, place, response),
-            Owner::Trunk(_) | Owner::Release(_) | Owner::Server(_) => false,
+            Owner::Trunk(index) => self.trunk_response(now, index, (branch, response)),
+            Owner::Release(place) => self.release_response(now, place, response),
+            Owner::Server(_) => false,
         }
-    }
-
-    fn stray_response(
-        &mut self,
-        now: Instant,
-        (trunk, source): (u32, Remote),
-        response: &Message<'_>,
-    ) {
-        let _ = (now, trunk, source, Method::Invite, response);
-        self.common.counters.stray_responses += 1;
     }
 }

@@ -9,6 +9,7 @@ use crate::text::active::ActiveText;
 use crate::text::{MessageHandle, OutboundMessage, SendMessageError};
 use crate::transport::Remote;
 use crate::trunk::TrunkHandle;
+use crate::trunk::state::Fate;
 
 impl UserAgent {
     /// Sends a text by MESSAGE. Its [`crate::Event::MessageEnded`] is promised from here on; a 202
@@ -24,7 +25,7 @@ impl UserAgent {
         if !trunk.settings.sms {
             return Err(SendMessageError::NotOffered);
         }
-        if trunk.paused || core.is_shutting_down || !trunk.is_bound() {
+        if trunk.fate != Fate::Serving || core.is_shutting_down || !trunk.is_bound() {
             return Err(SendMessageError::TrunkDown);
         }
         let remote = trunk.remote().ok_or(SendMessageError::TrunkDown)?;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use dozvon_sip as sip;
 use sip::{
-    CallHandle, CallIdentity, CallRequest, CallSummary, CallerId, Event, Incoming, Remote, Secret,
-    Settings, Target, TrunkHandle, TrunkSettings, UserAgent, UserPart,
+    CallHandle, CallIdentity, CallRequest, CallSummary, CallerId, Event, Incoming, MessageHandle,
+    OutboundMessage, Remote, Secret, SendMessageError, Settings, Target, TrunkHandle,
+    TrunkSettings, UserAgent, UserPart,
 };
 
 /// The trunk's address.
@@ -200,6 +201,17 @@ impl Bench {
         self.now = until;
     }
 
+    /// Lets time pass until something leaves, and takes it. It must be of this kind.
+    pub(crate) fn wait_for(&mut self, kind: &str, limit: Duration) -> Sent {
+        self.assert_silent();
+        let until = self.now + limit;
+        while self.sent.is_empty() {
+            let at = self.ua.poll_timeout().filter(|at| *at <= until).expect("nothing left");
+            self.wait(at - self.now);
+        }
+        self.take(kind)
+    }
+
     /// A packet arrives from the carrier.
     pub(crate) fn receive(&mut self, packet: &str) {
         self.receive_from(CARRIER, packet.as_bytes());
@@ -215,6 +227,23 @@ impl Bench {
         let call = self.ua.place_call(self.now, self.trunk, request).unwrap();
         self.drain();
         call
+    }
+
+    /// Sends a text from the trunk's own user.
+    pub(crate) fn send_text(
+        &mut self,
+        number: u8,
+        text: &str,
+    ) -> Result<MessageHandle, SendMessageError> {
+        let message = OutboundMessage {
+            identity: CallIdentity([number; 32]),
+            called: UserPart::new("+79161234567").unwrap(),
+            sender: None,
+            text: text.into(),
+        };
+        let handle = self.ua.send_message(self.now, self.trunk, message);
+        self.drain();
+        handle
     }
 
     /// Places a call and takes its INVITE.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ActiveCall, Final, Round};
-use crate::auth::AuthRequest;
+use crate::auth::{AuthRequest, challenges};
 use crate::call::TimelineEvent;
-use crate::call::forks::challenges;
 use crate::call::machine::{Input, Signal, State};
 use crate::event::Event;
 use crate::identity::{Branch, Purpose};
