@@ -5,10 +5,17 @@
 //! [`verification::machine`].
 
 pub mod accounts;
+pub mod carrier;
+// pub mod cli;
 pub mod clock;
 pub mod http;
 pub mod ids;
+// pub mod lifecycle;
+pub mod plans;
+pub mod randomness;
 pub mod secrets;
+pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod ua_driver;
 pub mod verification;

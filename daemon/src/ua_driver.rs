@@ -1,21 +1,81 @@
-//! One task owns a `sip::UserAgent`, its sockets and its timer.
+//! One task owns a `sip::UserAgent`, its sockets and its timer; everybody else holds a
+//! [`Driver`], the door to it.
+//!
+//! The door never blocks the call loop: commands wait in a bounded channel whose places are
+//! reserved before anything is promised, and each call's end has a place of its own from the
+//! moment the call is asked for.
 
-use tokio::sync::{oneshot, watch};
+mod breaker;
+mod media;
+mod reports;
+mod resolver;
+mod sockets;
+mod task;
+mod trunk_table;
 
-use dialplans::TrunkName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use dialplans::{TrunkHealth, TrunkName};
 
 use crate::ids::CallId;
 
+pub use sockets::BindError;
+pub use trunk_table::{TrunkStatus, TrunkTable};
+
+/// Commands that may wait for the call loop. At 10 µs each the last waits 10 ms; more would
+/// hide an overload that the client should be told about.
+const COMMAND_LIMIT: usize = 1024;
+
+/// A call loop that needs longer for a turn hangs.
+const ALIVE_LIMIT: Duration = Duration::from_secs(2);
+/// How long the call loop goes on after [`Driver::shut_down`] for calls and bindings to end.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the call loop is built from.
+#[derive(Debug)]
+pub struct DriverSettings {
+    /// Addresses of the UDP sockets.
+    pub udp_listen: Vec<SocketAddr>,
+    /// Ports among which the media socket is bound; empty: the system chooses.
+    pub media_ports: Vec<std::ops::RangeInclusive<u16>>,
+    /// Settings of the user agent.
+    pub user_agent: sip::Settings,
+    /// Seeds every identifier on the wire.
+    pub seed: [u8; 32],
+    /// The trunks. Their `local` is filled in from the sockets.
+    pub trunks: Vec<TrunkSpec>,
+}
+
+/// One trunk for the call loop.
+#[derive(Clone, Debug)]
+pub struct TrunkSpec {
+    /// The operator's name.
+    pub name: TrunkName,
+    /// What the user agent needs to know.
+    pub settings: sip::TrunkSettings,
+    /// Calls that may start within one second; `None`: as many as come.
+    pub calls_per_second: Option<u32>,
+}
+
 /// The door to the task that owns the user agent. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Driver {}
+pub struct Driver {
+    commands: mpsc::Sender<Command>,
+    trunks: watch::Receiver<Arc<TrunkTable>>,
+}
 
-/// A place in the driver's bounded command channel: with it, placing a call cannot fail for
-/// want of room.
+/// A place in the call loop's command channel: with it, acting cannot fail for want of room.
 #[derive(Debug)]
-pub struct Reservation {}
+pub struct Reservation {
+    place: mpsc::OwnedPermit<Command>,
+}
 
-/// The command channel is full.
+/// The command channel is full, or the call loop has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call loop has no room for another command")]
 pub struct DriverBusy;
@@ -32,7 +92,8 @@ pub struct CallOrder {
 }
 
 /// What a placed call tells. `progress` may be merged, `ended` comes exactly once, also when
-/// the user agent refused the call or the driver stops.
+/// the user agent refused the call. An `ended` whose sender is gone means that the call loop
+/// died: the call is then settled as after a restart.
 #[derive(Debug)]
 pub struct CallWatch {
     /// The latest fact.
@@ -47,11 +108,14 @@ pub struct CallProgress {
     /// CSeq number of the last INVITE; 0: none left yet.
     pub cseq: u32,
     /// Where it went.
-    pub target: Option<std::net::SocketAddr>,
+    pub target: Option<SocketAddr>,
     /// Whether a ringing signal was seen.
     pub ringing: bool,
     /// Whether our CANCEL left after ringing.
     pub cancelled: bool,
+    /// Whether it rang after its end had been told as a timeout; it was cancelled at once. The
+    /// only fact that may follow `ended`, for about 33 s.
+    pub late_ringing: bool,
 }
 
 /// How a placed call ended.
@@ -63,28 +127,154 @@ pub enum CallEnd {
     Refused(sip::PlaceCallError),
 }
 
+/// How a text's transaction ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MessageEnd {
+    /// The user agent's summary.
+    Ended(sip::MessageSummary),
+    /// The user agent refused it; nothing was sent.
+    Refused(sip::SendMessageError),
+}
+
+#[derive(Debug)]
+enum Command {
+    PlaceCall {
+        order: CallOrder,
+        progress: watch::Sender<CallProgress>,
+        ended: oneshot::Sender<CallEnd>,
+    },
+    HangUp(CallId),
+    SendMessage {
+        trunk: TrunkName,
+        message: sip::OutboundMessage,
+        ended: oneshot::Sender<MessageEnd>,
+    },
+    CancelInterrupted {
+        trunk: TrunkName,
+        call: sip::InterruptedCall,
+        done: oneshot::Sender<Option<u16>>,
+    },
+    Trunk(TrunkName, TrunkCommand),
+    Ping(oneshot::Sender<()>),
+    ShutDown,
+}
+
+/// What an operator may ask of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkCommand {
+    /// REGISTER without waiting for the refresh.
+    Register,
+    /// Take no new calls.
+    Pause,
+    /// Take new calls again.
+    Resume,
+}
+
 impl Driver {
+    /// Binds the sockets and starts the call loop. The handle ends after [`Driver::shut_down`],
+    /// when every binding is removed and every call has ended, or `stop_limit` has passed.
+    pub fn start(settings: DriverSettings) -> Result<(Self, JoinHandle<()>), BindError> {
+        let (commands, inbox) = mpsc::channel(COMMAND_LIMIT);
+        let (table, trunks) = watch::channel(Arc::new(TrunkTable::default()));
+        let task = task::Task::new(settings, inbox, table)?;
+        Ok((Self { commands, trunks }, tokio::spawn(task.run())))
+    }
+
     /// Reserves a place for one command; `DriverBusy` means 503 and nothing promised.
     pub fn reserve(&self) -> Result<Reservation, DriverBusy> {
-        todo!()
+        match self.commands.clone().try_reserve_owned() {
+            Ok(place) => Ok(Reservation { place }),
+            Err(_full_or_closed) => Err(DriverBusy),
+        }
     }
 
-    /// Ends a call; nothing when it has ended.
-    pub fn hang_up(&self, call_id: CallId) {
-        let _ = call_id;
-        todo!()
+    /// Ends a call; nothing when it has ended. Waits for a place when the channel is full.
+    pub async fn hang_up(&self, call_id: CallId) {
+        self.command(Command::HangUp(call_id)).await;
     }
 
-    /// How trunks stand, for plans: down, cooling or full ones are named with the reason.
-    pub fn health(&self) -> dialplans::TrunkHealth {
-        todo!()
+    /// Cancels a call that was up when the process died. Answers the CANCEL's final status,
+    /// `None` when no answer came or the trunk is not there.
+    pub async fn cancel_interrupted(
+        &self,
+        trunk: TrunkName,
+        call: sip::InterruptedCall,
+    ) -> Option<u16> {
+        let (done, answer) = oneshot::channel();
+        self.command(Command::CancelInterrupted { trunk, call, done }).await;
+        answer.await.ok().flatten()
+    }
+
+    /// Does what an operator asks of a trunk. False: no trunk has that name.
+    pub async fn command_trunk(&self, trunk: TrunkName, command: TrunkCommand) -> bool {
+        let known = self.trunk(&trunk).is_some();
+        if known {
+            self.command(Command::Trunk(trunk, command)).await;
+        }
+        known
+    }
+
+    /// How every trunk stands.
+    pub fn trunks(&self) -> Arc<TrunkTable> {
+        self.trunks.borrow().clone()
+    }
+
+    /// How one trunk stands; `None`: no trunk has that name.
+    pub fn trunk(&self, name: &TrunkName) -> Option<TrunkStatus> {
+        self.trunks.borrow().trunks.iter().find(|trunk| trunk.name == *name).cloned()
+    }
+
+    /// Tells changes of the trunks' table.
+    pub fn watch_trunks(&self) -> watch::Receiver<Arc<TrunkTable>> {
+        self.trunks.clone()
+    }
+
+    /// How trunks stand, for plans.
+    pub fn health(&self) -> TrunkHealth {
+        self.trunks.borrow().health()
+    }
+
+    /// Whether the call loop still takes commands and carries them out within 2 s.
+    pub async fn is_alive(&self) -> bool {
+        let (answer, alive) = oneshot::channel();
+        let asked = async {
+            self.command(Command::Ping(answer)).await;
+            alive.await.is_ok()
+        };
+        tokio::time::timeout(ALIVE_LIMIT, asked).await.unwrap_or(false)
+    }
+
+    /// Lets ringing calls finish, cancels the others, removes every binding, then ends the
+    /// call loop.
+    pub async fn shut_down(&self) {
+        self.command(Command::ShutDown).await;
+    }
+
+    async fn command(&self, command: Command) {
+        if self.commands.send(command).await.is_err() {
+            tracing::warn!("a command came after the call loop had stopped");
+        }
     }
 }
 
 impl Reservation {
     /// Places the call. Never fails: a refusal is the call's end.
     pub fn place_call(self, order: CallOrder) -> CallWatch {
-        let _ = order;
-        todo!()
+        let (progress, progress_watch) = watch::channel(CallProgress::default());
+        let (ended, ended_watch) = oneshot::channel();
+        self.place.send(Command::PlaceCall { order, progress, ended });
+        CallWatch { progress: progress_watch, ended: ended_watch }
+    }
+
+    /// Sends a text. The receiver gets its end exactly once; a sender that is gone means that
+    /// the call loop died and nobody knows whether the text arrived.
+    pub fn send_message(
+        self,
+        trunk: TrunkName,
+        message: sip::OutboundMessage,
+    ) -> oneshot::Receiver<MessageEnd> {
+        let (ended, watch) = oneshot::channel();
+        self.place.send(Command::SendMessage { trunk, message, ended });
+        watch
     }
 }

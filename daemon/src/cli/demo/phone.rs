@@ -1,0 +1,79 @@
+//! What the simulator's handsets showed so far.
+
+use std::collections::HashMap;
+
+use crate::carrier::Report;
+
+/// One handset that got an INVITE.
+#[derive(Clone, Debug)]
+pub(super) struct Phone {
+    /// Call-ID of its call.
+    pub(super) call: String,
+    /// What it shows.
+    pub(super) caller_id: String,
+    /// How the call ended there; `None`: it is up.
+    pub(super) ended: Option<Ended>,
+}
+
+/// How a call ended at its handset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// Final status of the INVITE.
+    pub(super) status: u16,
+    /// Whether that was acknowledged.
+    pub(super) acknowledged: bool,
+    /// How long it rang.
+    pub(super) rang_ms: u64,
+    /// Whether the INVITE was seen more than once.
+    pub(super) repeated: bool,
+}
+
+/// Everything the simulator told, by the number that was dialled.
+#[derive(Debug, Default)]
+pub(super) struct Phones {
+    by_number: HashMap<String, Phone>,
+    numbers: HashMap<String, String>,
+    /// Whether a trunk has a binding.
+    pub(super) registered: bool,
+}
+
+impl Phones {
+    /// Takes one line of the simulator.
+    pub(super) fn take(&mut self, report: &Report) {
+        match report {
+            Report::Registered { expires_s, .. } => self.registered = *expires_s > 0,
+            Report::Invited { call, called, caller_id, .. } => {
+                let phone =
+                    Phone { call: call.clone(), caller_id: caller_id.clone(), ended: None };
+                self.by_number.insert(called.clone(), phone);
+                self.numbers.insert(call.clone(), called.clone());
+            }
+            Report::Ended { call, status, acknowledged, rang_ms, repeated_invites, .. } => {
+                let phone =
+                    self.numbers.get(call).and_then(|number| self.by_number.get_mut(number));
+                if let Some(phone) = phone {
+                    phone.ended = Some(Ended {
+                        status: *status,
+                        acknowledged: *acknowledged,
+                        rang_ms: *rang_ms,
+                        repeated: *repeated_invites > 0,
+                    });
+                }
+            }
+            Report::Listening { .. }
+            | Report::Message { .. }
+            | Report::Ringing { .. }
+            | Report::Text { .. } => {}
+        }
+    }
+
+    /// The handset of a call.
+    pub(super) fn any(&self, call: &str) -> Option<&Phone> {
+        self.by_number.get(self.numbers.get(call)?)
+    }
+
+    /// The handset of a number.
+    pub(super) fn of(&self, number: &str) -> Option<&Phone> {
+        self.by_number.get(number)
+    }
+}

@@ -1,0 +1,112 @@
+//! Logs and metrics: spans and metric names are made here and nowhere else.
+//!
+//! A span's fields come from a closed set (`request_id`, `verification_id`, `call_id`,
+//! `trunk`, `account`), none of which is personal data or a code. A metric's labels come from
+//! the file or from an enum, never from a request.
+
+use dialplans::TrunkName;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use sip::{CallOutcome, RegistrationState};
+use tracing::{Span, info, info_span, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::ids::{CallId, VerificationId};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Starts logging to standard error. `filter` as `RUST_LOG` writes it.
+pub fn init(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("another subscriber was there first");
+    }
+}
+
+/// One HTTP request.
+pub fn request_span(request_id: &str) -> Span {
+    info_span!("request", request_id)
+}
+
+/// The work for one verification, which outlives its request.
+pub fn verification_span(verification_id: VerificationId) -> Span {
+    info_span!("verification", %verification_id)
+}
+
+/// One call over one trunk.
+pub fn call_span(call_id: CallId, trunk: &TrunkName) -> Span {
+    info_span!("call", %call_id, %trunk)
+}
+
+/// One trunk's binding.
+pub fn trunk_span(trunk: &TrunkName) -> Span {
+    info_span!("trunk", %trunk)
+}
+
+/// A trunk's binding changed: a line and a gauge.
+pub(crate) fn registration(trunk: &TrunkName, state: &RegistrationState) {
+    let _entered = trunk_span(trunk).entered();
+    let up = matches!(state, RegistrationState::Static | RegistrationState::Registered { .. });
+    gauge!("dozvon_trunk_registered", "trunk" => trunk.to_string()).set(if up { 1.0 } else { 0.0 });
+    match state {
+        RegistrationState::Static => info!("no registration is needed"),
+        RegistrationState::Registering => info!("registering"),
+        RegistrationState::Registered { granted, refresh_in, target, round_trip, .. } => info!(
+            %target,
+            "registered for {granted:?}, refresh in {refresh_in:?}, answered in {round_trip:?}"
+        ),
+        RegistrationState::Failed { status: Some(status), retry_in } => {
+            warn!(status, "registration failed, next try in {retry_in:?}");
+        }
+        RegistrationState::Failed { status: None, retry_in } => {
+            warn!("the registrar does not answer, next try in {retry_in:?}");
+        }
+        RegistrationState::Rejected { retry_in } => {
+            warn!("the registrar does not want us (403), next try in {retry_in:?}");
+        }
+        RegistrationState::AuthFailed { retry_in } => {
+            warn!("the registrar refused our credentials, next try in {retry_in:?}");
+        }
+        RegistrationState::Unregistered => info!("binding removed"),
+    }
+}
+
+/// How many calls a trunk carries.
+pub(crate) fn calls_up(trunk: &TrunkName, count: u32) {
+    gauge!("dozvon_calls_up", "trunk" => trunk.to_string()).set(f64::from(count));
+}
+
+/// A call ended: counted by trunk and outcome.
+pub(crate) fn call_ended(trunk: &TrunkName, outcome: CallOutcome) {
+    counter!(
+        "dozvon_calls_ended_total",
+        "trunk" => trunk.to_string(),
+        "outcome" => outcome.as_str()
+    )
+    .increment(1);
+}
+
+/// The phone rang: post-dial delay (PDD) by trunk.
+pub(crate) fn rang(trunk: &TrunkName, after: std::time::Duration) {
+    histogram!("dozvon_post_dial_delay_seconds", "trunk" => trunk.to_string()).record(after);
+}
+
+/// Says what each metric of this crate means; once, after the recorder is installed.
+pub fn describe_metrics() {
+    describe_gauge!("dozvon_trunk_registered", "1 while the trunk has a binding or needs none");
+    describe_gauge!("dozvon_calls_up", "calls that have not ended, by trunk");
+    describe_counter!("dozvon_calls_ended_total", "calls that ended, by trunk and outcome");
+    describe_counter!("dozvon_sip_socket_errors_total", "errors that a SIP socket reported");
+    describe_histogram!("dozvon_post_dial_delay_seconds", "from INVITE to ringing, by trunk");
+}

@@ -1,0 +1,164 @@
+//! UDP sockets of the call loop.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
+/// Kernel buffer for one socket: at 500 bytes a packet, 8,000 packets of a burst.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Why the call loop cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// An address of `[sip] listen` cannot be bound.
+    #[error("cannot listen on udp:{address}: {cause}")]
+    Sip {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// No port of `[sip] media_ports` is free.
+    #[error("no media port can be bound: {cause}")]
+    Media {
+        /// What the system said of the last one.
+        cause: io::Error,
+    },
+}
+
+/// The sockets that the call loop reads and writes.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    udp: Vec<(SocketAddr, UdpSocket)>,
+}
+
+impl Sockets {
+    /// Binds every address. Port 0 takes a free one.
+    pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
+        let mut udp = Vec::with_capacity(addresses.len());
+        for &address in addresses {
+            let bound = bind_udp(address).map_err(|cause| BindError::Sip { address, cause })?;
+            udp.push(bound);
+        }
+        Ok(Self { udp })
+    }
+
+    /// The bound addresses, in the order of the file.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.udp.iter().map(|(address, _)| *address)
+    }
+
+    /// How many sockets there are.
+    pub(super) fn len(&self) -> usize {
+        self.udp.len()
+    }
+
+    /// One socket with its bound address.
+    pub(super) fn get(&self, index: usize) -> (SocketAddr, &UdpSocket) {
+        let (address, socket) = &self.udp[index];
+        (*address, socket)
+    }
+
+    /// Waits until a socket may be readable; answers which. Never ends without sockets.
+    pub(super) async fn readable(&self) -> usize {
+        std::future::poll_fn(|context| {
+            for (index, (_, socket)) in self.udp.iter().enumerate() {
+                // An error is met, counted and reported by the read that follows.
+                if socket.poll_recv_ready(context).is_ready() {
+                    return std::task::Poll::Ready(index);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    /// Sends one datagram from the first socket of the remote's address family.
+    pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
+        let socket = self.udp.iter().find(|(address, _)| address.is_ipv4() == remote.is_ipv4());
+        match socket {
+            Some((_, socket)) => socket.try_send_to(bytes, remote),
+            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        }
+    }
+
+    /// The address of ours that packets to `remote` carry: the bound one, or, behind a
+    /// wildcard, the one that the system's routes choose. Sends nothing.
+    pub(super) fn local_towards(&self, remote: Option<SocketAddr>) -> SocketAddr {
+        let wanted_v4 = remote.is_none_or(|address| address.is_ipv4());
+        let bound = self
+            .addresses()
+            .find(|address| address.is_ipv4() == wanted_v4)
+            .or_else(|| self.addresses().next())
+            .unwrap_or_else(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0));
+        if !bound.ip().is_unspecified() {
+            return bound;
+        }
+        let probe = remote.unwrap_or_else(|| documentation_address(bound.is_ipv4()));
+        let ip = route_source(probe).unwrap_or_else(|| loopback(bound.is_ipv4()));
+        SocketAddr::new(ip, bound.port())
+    }
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // The system caps the wish at its own limit; a smaller buffer only drops earlier in a burst.
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    Ok((socket.local_addr()?, socket))
+}
+
+/// Connecting a datagram socket asks the routing table and sends nothing.
+fn route_source(remote: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let probe = std::net::UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    probe.connect(remote).ok()?;
+    Some(probe.local_addr().ok()?.ip())
+}
+
+/// An address that is never anybody's (RFC 5737, RFC 3849): the default route leads there.
+fn documentation_address(v4: bool) -> SocketAddr {
+    let ip: IpAddr = if v4 {
+        Ipv4Addr::new(192, 0, 2, 1).into()
+    } else {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
+    };
+    SocketAddr::new(ip, 9)
+}
+
+fn loopback(v4: bool) -> IpAddr {
+    if v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn behind_a_wildcard_the_route_chooses_our_address() {
+        let sockets = Sockets::bind(&["0.0.0.0:0".parse().unwrap()]).unwrap();
+        let remote = "127.0.0.9:5060".parse().unwrap();
+        let local = sockets.local_towards(Some(remote));
+        assert!(local.ip().is_loopback(), "{local}");
+        assert_ne!(local.port(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_that_names_it() {
+        let first = Sockets::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let taken = first.addresses().next().unwrap();
+        let error = Sockets::bind(&[taken]).unwrap_err().to_string();
+        assert!(error.contains(&taken.to_string()), "{error}");
+    }
+}

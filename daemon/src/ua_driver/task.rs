@@ -1,0 +1,369 @@
+//! The call loop: timers first, then packets, then commands, each in bounded portions, and
+//! everything the user agent has to say is carried out after each of its inputs.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dialplans::TrunkName;
+use sip::{Event, Incoming, Remote, TrunkHandle, UserAgent};
+use tokio::sync::{mpsc, watch};
+
+use super::media::MediaSink;
+use super::reports::Reports;
+use super::resolver::{Resolved, Resolver};
+use super::sockets::{BindError, Sockets};
+use super::trunk_table::{TrunkRoom, TrunkTable};
+use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT, TrunkCommand, TrunkSpec};
+
+/// Packets read from one socket before timers and commands have their turn: at 10 µs each,
+/// 1 ms.
+const PACKETS_PER_TURN: usize = 100;
+/// Commands taken in one turn.
+const COMMANDS_PER_TURN: usize = 64;
+/// The largest datagram.
+const DATAGRAM_LIMIT: usize = 65_536;
+/// Resolutions that may wait for the call loop; one trunk has at most one under way.
+const RESOLVED_LIMIT: usize = 1024;
+/// How often the table of trunks is published when nothing changed but time: rests end,
+/// tokens come back.
+const TABLE_PERIOD: Duration = Duration::from_millis(250);
+
+pub(super) struct Task {
+    user_agent: UserAgent,
+    sockets: Sockets,
+    media: MediaSink,
+    resolver: Resolver,
+    resolved: mpsc::Receiver<Resolved>,
+    inbox: mpsc::Receiver<Command>,
+    table: watch::Sender<Arc<TrunkTable>>,
+    rooms: Vec<TrunkRoom>,
+    by_handle: HashMap<TrunkHandle, usize>,
+    by_name: HashMap<TrunkName, usize>,
+    reports: Reports,
+    out: Vec<u8>,
+    /// Whether something changed that the table shows.
+    table_is_stale: bool,
+    published_at: Instant,
+    stop_at: Option<Instant>,
+    finished: bool,
+}
+
+impl Task {
+    pub(super) fn new(
+        settings: DriverSettings,
+        inbox: mpsc::Receiver<Command>,
+        table: watch::Sender<Arc<TrunkTable>>,
+    ) -> Result<Self, BindError> {
+        let now = Instant::now();
+        let sockets = Sockets::bind(&settings.udp_listen)?;
+        let media_ip = sockets.local_towards(None).ip();
+        let media = MediaSink::bind(media_ip, &settings.media_ports)?;
+        let (answers, resolved) = mpsc::channel(RESOLVED_LIMIT);
+        let mut task = Self {
+            user_agent: UserAgent::new(settings.user_agent, settings.seed),
+            sockets,
+            media,
+            resolver: Resolver::new(answers),
+            resolved,
+            inbox,
+            table,
+            rooms: Vec::new(),
+            by_handle: HashMap::new(),
+            by_name: HashMap::new(),
+            reports: Reports::default(),
+            out: Vec::with_capacity(2048),
+            table_is_stale: true,
+            published_at: now,
+            stop_at: None,
+            finished: false,
+        };
+        for spec in settings.trunks {
+            task.add_trunk(now, spec);
+        }
+        Ok(task)
+    }
+
+    fn add_trunk(&mut self, now: Instant, mut spec: TrunkSpec) {
+        let literal = spec.settings.registrar.as_ref().and_then(|name| name.host.parse().ok());
+        let towards = spec
+            .settings
+            .targets
+            .first()
+            .map(|target| target.address)
+            .or_else(|| literal.map(|ip| SocketAddr::new(ip, 9)));
+        spec.settings.local = self.sockets.local_towards(towards);
+        let handle = self.user_agent.add_trunk(now, spec.settings.clone());
+        self.by_handle.insert(handle, self.rooms.len());
+        self.by_name.insert(spec.name.clone(), self.rooms.len());
+        self.rooms.push(TrunkRoom::new(now, handle, spec));
+        self.drain(now);
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut packet = vec![0; DATAGRAM_LIMIT];
+        let mut commands = Vec::with_capacity(COMMANDS_PER_TURN);
+        let mut wait = Box::pin(tokio::time::sleep(Duration::ZERO));
+        while !self.finished {
+            let now = Instant::now();
+            if self.user_agent.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.user_agent.handle_timeout(now);
+                self.drain(now);
+            }
+            self.publish(now);
+            if self.stop_at.is_some_and(|stop_at| stop_at <= now) {
+                tracing::warn!("calls or bindings are left at the end of the stop limit");
+                break;
+            }
+            wait.as_mut().reset(self.next_wake(now).into());
+            tokio::select! {
+                biased;
+                () = &mut wait => {}
+                index = self.sockets.readable() => self.read(index, &mut packet),
+                Some(resolved) = self.resolved.recv() => self.set_targets(resolved),
+                count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN) => {
+                    if count == 0 {
+                        // Every door is gone: the process is ending without a stop command.
+                        self.shut_down(Instant::now());
+                    }
+                    for command in commands.drain(..) {
+                        self.command(Instant::now(), command);
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_wake(&self, now: Instant) -> Instant {
+        let table = self.published_at + TABLE_PERIOD;
+        let mut wake = table.max(now);
+        for deadline in [self.user_agent.poll_timeout(), self.stop_at].into_iter().flatten() {
+            wake = wake.min(deadline);
+        }
+        wake
+    }
+
+    fn read(&mut self, index: usize, packet: &mut [u8]) {
+        for _ in 0..PACKETS_PER_TURN {
+            let (local, socket) = self.sockets.get(index);
+            match socket.try_recv_from(packet) {
+                Ok((length, source)) => {
+                    let now = Instant::now();
+                    let incoming =
+                        Incoming { source: Remote::udp(source), local, bytes: &packet[..length] };
+                    self.user_agent.handle_packet(now, incoming);
+                    self.drain(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // An earlier packet of ours was refused; which one is not told here.
+                    tracing::debug!(%error, "a datagram socket reported an error");
+                    metrics::counter!("dozvon_sip_socket_errors_total").increment(1);
+                }
+            }
+        }
+    }
+
+    fn set_targets(&mut self, resolved: Resolved) {
+        let now = Instant::now();
+        let Some(&place) = self.by_handle.get(&resolved.trunk) else { return };
+        let room = &mut self.rooms[place];
+        if let Some(first) = resolved.targets.first() {
+            let local = self.sockets.local_towards(Some(first.address));
+            if room.spec.settings.local != local {
+                room.spec.settings.local = local;
+                self.user_agent.update_trunk(now, resolved.trunk, room.spec.settings.clone());
+                self.drain(now);
+            }
+        }
+        self.user_agent.set_targets(now, resolved.trunk, resolved.targets);
+        self.drain(now);
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::PlaceCall { order, progress, ended } => {
+                self.place_call(now, order, progress, ended);
+            }
+            Command::HangUp(call_id) => {
+                if let Some(handle) = self.reports.handle(call_id) {
+                    self.user_agent.hang_up(now, handle);
+                }
+            }
+            Command::SendMessage { trunk, message, ended } => {
+                let sent = match self.by_name.get(&trunk) {
+                    None => Err(sip::SendMessageError::UnknownTrunk),
+                    Some(&place) => {
+                        self.user_agent.send_message(now, self.rooms[place].handle, message)
+                    }
+                };
+                match sent {
+                    Ok(handle) => self.reports.message_sent(handle, ended),
+                    // A listener that stopped waiting has no use for the end.
+                    Err(error) => drop(ended.send(MessageEnd::Refused(error))),
+                }
+            }
+            Command::CancelInterrupted { trunk, call, done } => {
+                if let Some(&place) = self.by_name.get(&trunk) {
+                    let trunk = self.rooms[place].handle;
+                    if let Ok(handle) = self.user_agent.cancel_interrupted(now, trunk, call) {
+                        self.reports.interrupted(handle, done);
+                    }
+                }
+            }
+            Command::Trunk(name, command) => self.trunk_command(now, &name, command),
+            // Whoever asked may have stopped waiting.
+            Command::Ping(answer) => drop(answer.send(())),
+            Command::ShutDown => self.shut_down(now),
+        }
+        self.drain(now);
+    }
+
+    fn place_call(
+        &mut self,
+        now: Instant,
+        order: super::CallOrder,
+        progress: watch::Sender<super::CallProgress>,
+        ended: tokio::sync::oneshot::Sender<CallEnd>,
+    ) {
+        let placed =
+            self.by_name.get(&order.trunk).copied().ok_or(sip::PlaceCallError::UnknownTrunk);
+        let placed = placed.and_then(|place| {
+            let room = &mut self.rooms[place];
+            if room.paused {
+                return Err(sip::PlaceCallError::Paused);
+            }
+            if !room.take_token(now) {
+                return Err(sip::PlaceCallError::ChannelsBusy);
+            }
+            let mut request = order.request;
+            request.media_port = self.media.port();
+            let handle = self.user_agent.place_call(now, room.handle, request)?;
+            room.call_placed(now);
+            Ok((handle, place))
+        });
+        match placed {
+            Ok((handle, place)) => {
+                self.reports.call_placed(handle, order.call_id, place, progress, ended);
+                self.table_is_stale = true;
+            }
+            // A listener that stopped waiting has no use for the end.
+            Err(error) => drop(ended.send(CallEnd::Refused(error))),
+        }
+    }
+
+    fn trunk_command(&mut self, now: Instant, name: &TrunkName, command: TrunkCommand) {
+        let Some(&place) = self.by_name.get(name) else { return };
+        let room = &mut self.rooms[place];
+        match command {
+            TrunkCommand::Register => self.user_agent.register_now(now, room.handle),
+            TrunkCommand::Pause => room.paused = true,
+            TrunkCommand::Resume => room.paused = false,
+        }
+        self.table_is_stale = true;
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        if self.stop_at.is_none() {
+            self.stop_at = Some(now + STOP_LIMIT);
+            self.user_agent.shut_down(now);
+            self.drain(now);
+        }
+    }
+
+    /// Carries out everything that the user agent has to say.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            self.out.clear();
+            let Some(transmit) = self.user_agent.poll_transmit(&mut self.out) else { break };
+            let sent = self.sockets.send(&self.out, transmit.remote.address);
+            if let Err(error) = sent {
+                self.send_failed(now, transmit.remote, &error);
+            }
+        }
+        while let Some(event) = self.user_agent.poll_event() {
+            self.event(now, event);
+        }
+    }
+
+    fn send_failed(&mut self, now: Instant, remote: Remote, error: &io::Error) {
+        let kind = match error.kind() {
+            // A full kernel buffer is loss like any other: the transaction repeats.
+            io::ErrorKind::WouldBlock => return,
+            io::ErrorKind::ConnectionRefused => sip::TransportError::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                sip::TransportError::Unreachable
+            }
+            _ => sip::TransportError::Local,
+        };
+        tracing::debug!(%error, "a datagram could not be sent");
+        self.user_agent.handle_transport_error(now, remote, kind);
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::ResolveTargets { trunk, name, transport } => {
+                self.resolver.resolve(trunk, name, transport);
+            }
+            Event::Registration { trunk, state } => {
+                if let Some(&place) = self.by_handle.get(&trunk) {
+                    crate::telemetry::registration(&self.rooms[place].spec.name, &state);
+                    self.rooms[place].registration(now, state);
+                    self.table_is_stale = true;
+                }
+            }
+            Event::InviteSent { call, cseq, target } => self.reports.progress(call, |progress| {
+                progress.cseq = cseq;
+                progress.target = Some(target);
+            }),
+            Event::Ringing { call, after, .. } => {
+                self.reports.progress(call, |progress| progress.ringing = true);
+                if let Some(place) = self.reports.trunk(call) {
+                    crate::telemetry::rang(&self.rooms[place].spec.name, after);
+                }
+            }
+            Event::Cancelled { call } => {
+                self.reports.progress(call, |progress| progress.cancelled = true);
+            }
+            Event::LateRinging { call, .. } => {
+                self.reports.late_ringing(call);
+            }
+            Event::Ended(summary) => {
+                let outcome = summary.outcome;
+                let copy = summary.clone();
+                if let Some(place) = self.reports.call_ended(now, summary) {
+                    self.rooms[place].call_ended(now, &copy);
+                    crate::telemetry::call_ended(&self.rooms[place].spec.name, outcome);
+                    self.table_is_stale = true;
+                }
+            }
+            Event::InterruptedCallCancelled { call, status } => {
+                self.reports.interrupted_cancelled(call, status);
+            }
+            Event::MessageEnded(summary) => self.reports.message_ended(summary),
+            Event::ShutDown => self.finished = true,
+        }
+    }
+
+    /// Publishes the table of trunks when it changed, and once a period for what time alone
+    /// changes.
+    fn publish(&mut self, now: Instant) {
+        let due = now.duration_since(self.published_at) >= TABLE_PERIOD;
+        if !self.table_is_stale && !due {
+            return;
+        }
+        self.published_at = now;
+        self.table_is_stale = false;
+        let trunks = self.rooms.iter().map(|room| room.status(now)).collect();
+        let table = TrunkTable { trunks };
+        self.table.send_if_modified(|published| {
+            let changed = **published != table;
+            if changed {
+                *published = Arc::new(table);
+            }
+            changed
+        });
+    }
+}

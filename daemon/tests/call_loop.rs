@@ -1,0 +1,166 @@
+//! The call loop against the built-in carrier, over real sockets on loopback.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use daemon::carrier::{self, CarrierSettings, Report};
+use daemon::ids::CallId;
+use daemon::ua_driver::{CallEnd, CallOrder, Driver, DriverSettings, TrunkSpec};
+use dialplans::TrunkName;
+use sip::{
+    CallIdentity, CallOutcome, CallRequest, CallerId, Secret, Target, TrunkSettings, UserPart,
+};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+/// A carrier in this process, and what it told.
+struct Carrier {
+    address: SocketAddr,
+    told: Arc<Mutex<Vec<Report>>>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Carrier {
+    async fn start() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = oneshot::channel();
+        let listener = told.clone();
+        tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            let report = |line| listener.lock().unwrap().push(line);
+            carrier::run(socket, CarrierSettings::default(), [1; 32], stopped, report)
+                .await
+                .unwrap();
+        });
+        Self { address, told, _stop: stop }
+    }
+
+    fn told(&self) -> Vec<Report> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+fn trunk_name() -> TrunkName {
+    TrunkName::parse("north").unwrap()
+}
+
+fn user(text: &str) -> UserPart {
+    UserPart::new(text).unwrap()
+}
+
+fn driver(carrier: &Carrier) -> Driver {
+    let local = "0.0.0.0:0".parse().unwrap();
+    let mut settings = TrunkSettings::new("north", "carrier.test", user("dozvon"), local);
+    settings.targets = vec![Target::udp(carrier.address)];
+    settings.password = Some(Secret::new("dozvon"));
+    let spec = TrunkSpec { name: trunk_name(), settings, calls_per_second: None };
+    let (driver, _task) = Driver::start(DriverSettings {
+        udp_listen: vec!["127.0.0.1:0".parse().unwrap()],
+        media_ports: Vec::new(),
+        user_agent: sip::Settings::new([2; 32]),
+        seed: [3; 32],
+        trunks: vec![spec],
+    })
+    .unwrap();
+    driver
+}
+
+fn order(called: &str) -> CallOrder {
+    let request = CallRequest {
+        identity: CallIdentity(std::array::from_fn(|at| called.as_bytes()[at % called.len()])),
+        called: user(called),
+        caller_id: CallerId::new(user("+74951230042")),
+        ring_limit: Duration::from_millis(300),
+        no_ring_limit: Duration::from_secs(3),
+        call_limit: Duration::from_secs(6),
+        no_answer_timeout: Duration::from_secs(1),
+        media_port: 0,
+    };
+    CallOrder { call_id: CallId(1), trunk: trunk_name(), request }
+}
+
+async fn place(driver: &Driver, called: &str) -> CallEnd {
+    let watch = driver.reserve().unwrap().place_call(order(called));
+    tokio::time::timeout(Duration::from_secs(10), watch.ended).await.unwrap().unwrap()
+}
+
+async fn outcome(driver: &Driver, called: &str) -> CallOutcome {
+    match place(driver, called).await {
+        CallEnd::Ended(summary) => summary.outcome,
+        CallEnd::Refused(error) => panic!("refused: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_flash_call_rings_is_cancelled_and_acknowledged_and_shows_the_caller_id() {
+    let carrier = Carrier::start().await;
+    let driver = driver(&carrier);
+    let CallEnd::Ended(summary) = place(&driver, "+79161234567").await else { panic!("refused") };
+    assert_eq!(summary.outcome, CallOutcome::Rang);
+    assert_eq!((summary.rang, summary.status), (true, Some(487)));
+    let is_acknowledged =
+        |report: &Report| matches!(report, Report::Ended { acknowledged: true, .. });
+    while !carrier.told().iter().any(is_acknowledged) {
+        tokio::task::yield_now().await;
+    }
+    let told = carrier.told();
+    let shown = told.iter().find_map(|report| match report {
+        Report::Invited { caller_id, from, called, .. } => Some((caller_id, from, called)),
+        _ => None,
+    });
+    let caller_id = &"+74951230042".to_owned();
+    assert_eq!(shown, Some((caller_id, caller_id, &"+79161234567".to_owned())));
+    let lines: Vec<String> = told
+        .iter()
+        .filter_map(|report| match report {
+            Report::Message { line, .. } => Some(line.split(' ').next().unwrap().to_owned()),
+            _ => None,
+        })
+        .collect();
+    let expected = ["INVITE", "407", "ACK", "INVITE", "100", "180", "CANCEL", "200", "487", "ACK"];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn every_behaviour_of_the_carrier_has_its_outcome() {
+    let carrier = Carrier::start().await;
+    let driver = driver(&carrier);
+    let wanted = [
+        ("80", CallOutcome::Rang),
+        ("82", CallOutcome::Answered),
+        ("84", CallOutcome::TrunkTimeout),
+        ("85", CallOutcome::Busy),
+        ("86", CallOutcome::Unallocated),
+        ("87", CallOutcome::Unreachable),
+        ("89", CallOutcome::Blocked),
+        ("91", CallOutcome::Diverted),
+        ("93", CallOutcome::Rang),
+        ("94", CallOutcome::Rang),
+        ("88", CallOutcome::Congestion),
+    ];
+    for (tail, expected) in wanted {
+        let got = outcome(&driver, &format!("+791612345{tail}")).await;
+        assert_eq!(got, expected, "a number that ends in {tail}");
+    }
+    assert_eq!(carrier.told().len().min(1), 1);
+}
+
+#[tokio::test]
+async fn a_full_command_channel_is_refused_before_anything_is_promised() {
+    let carrier = Carrier::start().await;
+    let driver = driver(&carrier);
+    let mut places = Vec::new();
+    let refused = loop {
+        match driver.reserve() {
+            Ok(place) => places.push(place),
+            Err(busy) => break busy,
+        }
+        assert!(places.len() < 10_000, "the channel has no bound");
+    };
+    assert!(refused.to_string().contains("no room"));
+    drop(places);
+    assert_eq!(outcome(&driver, "+79161234511").await, CallOutcome::Rang);
+}
