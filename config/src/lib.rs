@@ -17,7 +17,6 @@ mod schema;
 mod section;
 mod source;
 mod suggest;
-mod syntax;
 
 use diagnostic::fault::Faults;
 

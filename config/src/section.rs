@@ -30,11 +30,12 @@ impl<'a> Section<'a> {
         root: &'a RawTable,
         schema: &'static Schema,
     ) -> Self {
-        let open = |entry: &'a RawEntry| {
-            Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
-        };
-        let nothing = Self { table: &NOTHING, schema, name: "", place: None };
-        root.get(schema.path).and_then(open).unwrap_or(nothing)
+        match root.get(schema.path) {
+            Some(entry) => {
+                Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
+            }
+            None => Self { table: &NOTHING, schema, name: "", place: None },
+        }
     }
 
     /// The tables under a heading such as `trunks`, in the order of the files.
@@ -48,7 +49,7 @@ impl<'a> Section<'a> {
         let open = |entry: &'a RawEntry| {
             Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
         };
-        entries.iter().filter_map(open).collect()
+        entries.iter().map(open).collect()
     }
 
     /// A value that should be a table; its unknown keys are faults.
@@ -58,18 +59,18 @@ impl<'a> Section<'a> {
         name: &'a str,
         place: Span,
         value: &'a Spanned<RawValue>,
-    ) -> Option<Self> {
+    ) -> Self {
         let table = match &value.value {
             RawValue::Table(table) => table,
             other => {
                 let message = format!("{name:?} wants a table, found {}", other.kind());
                 faults.add(Code::WrongType, value.span, message);
-                return None;
+                &NOTHING
             }
         };
         let section = Self { table, schema, name, place: Some(place) };
         section.check_keys(faults);
-        Some(section)
+        section
     }
 
     /// The section of the whole file.
@@ -135,8 +136,7 @@ impl<'a> Section<'a> {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("keys here: {}", suggest::list(names())),
         };
-        let owner = if self.schema.path.is_empty() { "Dozvon".to_owned() } else { self.title() };
-        let message = format!("{owner} has no key {written:?}");
+        let message = format!("{} has no key {written:?}", self.title());
         faults.add(Code::UnknownKey, span, message).help(help);
     }
 }

@@ -2,5 +2,71 @@
 //! that is no success.
 
 pub mod body;
+pub mod call_view;
+pub mod caller;
+pub mod calls;
+pub mod dialplan;
+mod envelope;
 pub mod error;
+pub mod health;
+pub mod idempotency;
 pub mod input;
+pub mod list;
+pub mod messages;
+mod openapi;
+pub mod query;
+pub mod reply;
+pub mod serve;
+pub mod trunks;
+pub mod verifications;
+
+use axum::{Extension, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// The whole API, for backends, for operators and for the local socket.
+pub fn router(app: &App) -> Router {
+    let (router, document) = OpenApiRouter::new()
+        .routes(routes!(verifications::create, verifications::list))
+        .routes(routes!(verifications::get))
+        .routes(routes!(verifications::check))
+        .routes(routes!(verifications::resend))
+        .routes(routes!(verifications::cancel))
+        .routes(routes!(messages::create, messages::list))
+        .routes(routes!(messages::get))
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::get))
+        .routes(routes!(trunks::list))
+        .routes(routes!(trunks::get))
+        .routes(routes!(trunks::register))
+        .routes(routes!(trunks::pause))
+        .routes(routes!(trunks::resume))
+        .routes(routes!(dialplan::explain))
+        .routes(routes!(openapi::openapi))
+        .merge(health_routes())
+        .split_for_parts();
+    finished(router.layer(Extension(openapi::Document::new(document))), app)
+}
+
+/// Health and metrics alone, for an address of their own; nothing here needs a key.
+pub fn operator_router(app: &App) -> Router {
+    let (router, _document) = health_routes().split_for_parts();
+    finished(router, app)
+}
+
+fn health_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+}
+
+fn finished(router: Router<App>, app: &App) -> Router {
+    router
+        .fallback(envelope::no_route)
+        .method_not_allowed_fallback(envelope::no_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), envelope::envelope))
+        .with_state(app.clone())
+}

@@ -5,12 +5,16 @@
 //! [`verification::machine`].
 
 pub mod accounts;
+pub mod app;
 pub mod carrier;
+pub mod channels;
 // pub mod cli;
 pub mod clock;
 pub mod http;
 pub mod ids;
 // pub mod lifecycle;
+pub mod limits;
+pub mod messages;
 pub mod plans;
 pub mod randomness;
 pub mod secrets;

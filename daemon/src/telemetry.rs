@@ -102,11 +102,24 @@ pub(crate) fn rang(trunk: &TrunkName, after: std::time::Duration) {
     histogram!("dozvon_post_dial_delay_seconds", "trunk" => trunk.to_string()).record(after);
 }
 
+/// One HTTP request was answered: counted and timed by route and status.
+pub(crate) fn http_request(method: &str, route: &str, status: u16, took: std::time::Duration) {
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.to_string()),
+    ];
+    counter!("dozvon_http_requests_total", &labels).increment(1);
+    histogram!("dozvon_http_request_seconds", "route" => route.to_owned()).record(took);
+}
+
 /// Says what each metric of this crate means; once, after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("dozvon_trunk_registered", "1 while the trunk has a binding or needs none");
     describe_gauge!("dozvon_calls_up", "calls that have not ended, by trunk");
     describe_counter!("dozvon_calls_ended_total", "calls that ended, by trunk and outcome");
     describe_counter!("dozvon_sip_socket_errors_total", "errors that a SIP socket reported");
+    describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");
+    describe_histogram!("dozvon_http_request_seconds", "from header to answer, by route");
     describe_histogram!("dozvon_post_dial_delay_seconds", "from INVITE to ringing, by trunk");
 }

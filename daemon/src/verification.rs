@@ -1,6 +1,9 @@
 //! The verification engine: a pure state machine, and the use cases beside it.
 
+pub mod expiry;
 pub mod input;
 pub mod machine;
 pub mod model;
+pub mod recovery;
+pub mod service;
 pub mod status;

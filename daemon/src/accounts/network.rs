@@ -22,6 +22,10 @@ pub enum NetworkError {
 }
 
 impl Network {
+    /// One address that nobody comes from (RFC 5737).
+    pub const NOWHERE: Self =
+        Self { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 0)), prefix: 32 };
+
     /// Reads `address` or `address/prefix`; bits after the prefix are cleared.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = match text.split_once('/') {

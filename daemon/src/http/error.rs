@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 pub use code::Code;
+
+use crate::clock::Timestamp;
+use crate::store::LimitRule;
 
 /// What every 5xx body says: the cause is in the log, under the request's id.
 const CONSTANT_DETAIL: &str = "The cause is logged under the request_id.";
@@ -27,8 +32,16 @@ struct Inner {
     code: Code,
     detail: Option<String>,
     faults: Vec<Fault>,
-    retry_after: Option<Duration>,
+    retry: Option<Retry>,
+    limited_by: Option<(&'static str, LimitRule)>,
     cause: Option<String>,
+}
+
+/// When a client may come back.
+#[derive(Clone, Copy, Debug)]
+enum Retry {
+    After(Duration),
+    At(Timestamp),
 }
 
 /// One fault of the input.
@@ -82,7 +95,8 @@ impl Problem {
             code,
             detail: None,
             faults: Vec::new(),
-            retry_after: None,
+            retry: None,
+            limited_by: None,
             cause: None,
         }))
     }
@@ -95,7 +109,19 @@ impl Problem {
 
     /// Asks the client to wait; sent as whole seconds, rounded up, at least 1.
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
+        self.0.retry = Some(Retry::After(wait));
+        self
+    }
+
+    /// Asks the client to come back then.
+    pub fn retry_at(mut self, at: Timestamp) -> Self {
+        self.0.retry = Some(Retry::At(at));
+        self
+    }
+
+    /// Names the limit that had no room (draft-ietf-httpapi-ratelimit-headers).
+    pub fn limited_by(mut self, scope: &'static str, rule: LimitRule) -> Self {
+        self.0.limited_by = Some((scope, rule));
         self
     }
 
@@ -167,7 +193,7 @@ impl Problem {
     }
 
     /// The response, once path and request id are known.
-    pub fn render(&self, instance: &str, request_id: &str) -> Response {
+    pub fn render(&self, now: Timestamp, instance: &str, request_id: &str) -> Response {
         let status = self.0.code.status();
         let constant = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         let body = ProblemBody {
@@ -185,8 +211,14 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.retry_after_seconds() {
+        let wait = self.retry_after_seconds(now);
+        if let Some(wait) = wait {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if let Some((scope, rule)) = self.0.limited_by {
+            let wait = wait.unwrap_or_default();
+            insert(headers, "ratelimit-policy", &policy(scope, rule));
+            insert(headers, "ratelimit", &format!("\"{scope}\";r=0;t={wait}"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"dozvon\""));
@@ -195,13 +227,29 @@ impl Problem {
     }
 
     // Every 503 and 429 says when to come back.
-    fn retry_after_seconds(&self) -> Option<u64> {
+    fn retry_after_seconds(&self, now: Timestamp) -> Option<u64> {
         let needed = matches!(
             self.0.code.status(),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         );
-        let wait = self.0.retry_after.or(needed.then_some(Duration::from_secs(1)))?;
+        let wait = match self.0.retry {
+            Some(Retry::After(wait)) => wait,
+            Some(Retry::At(at)) => at.since(now),
+            None if needed => Duration::from_secs(1),
+            None => return None,
+        };
         Some(wait.as_millis().div_ceil(1000).clamp(1, 86_400) as u64)
+    }
+}
+
+/// A limit in the words of `RateLimit-Policy`: `"send";q=4;w=60`.
+pub fn policy(scope: &str, rule: LimitRule) -> String {
+    format!("\"{scope}\";q={};w={}", rule.max, rule.window.as_secs())
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
     }
 }
 
@@ -221,8 +269,13 @@ mod tests {
     use super::*;
 
     async fn body(problem: &Problem) -> serde_json::Value {
-        let bytes =
-            problem.render("/v1/x", "req_1").into_body().collect().await.unwrap().to_bytes();
+        let bytes = problem
+            .render(Timestamp(0), "/v1/x", "req_1")
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -257,11 +310,11 @@ mod tests {
     #[test]
     fn every_refusal_for_now_says_when_to_come_back() {
         for code in Code::ALL {
-            let response = Problem::new(*code).render("/", "req_1");
+            let response = Problem::new(*code).render(Timestamp(0), "/", "req_1");
             let later = matches!(code.status().as_u16(), 429 | 503);
             assert_eq!(response.headers().contains_key(RETRY_AFTER), later, "{}", code.as_str());
         }
         let wait = Problem::new(Code::ResendTooSoon).retry_after(Duration::from_millis(1001));
-        assert_eq!(wait.render("/", "req_1").headers()[RETRY_AFTER], "2");
+        assert_eq!(wait.render(Timestamp(0), "/", "req_1").headers()[RETRY_AFTER], "2");
     }
 }

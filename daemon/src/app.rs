@@ -1,0 +1,210 @@
+//! What every request and every background task shares.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use config::{AccountName, Config};
+use dialplans::Dialplan;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::Authenticator;
+use crate::clock::{Clock, Timestamp};
+use crate::http::idempotency::Running;
+use crate::ids::{CallId, MessageId, VerificationId};
+use crate::secrets::Keys;
+use crate::store::Store;
+use crate::ua_driver::Driver;
+use crate::verification::expiry::Expiry;
+
+/// What the application is built from.
+pub struct Parts {
+    /// The operator's tables.
+    pub settings: Settings,
+    /// Where records are kept.
+    pub store: Store,
+    /// The door to the call loop.
+    pub driver: Driver,
+    /// The time of day.
+    pub clock: Clock,
+    /// The keys derived from the secret key.
+    pub keys: Keys,
+    /// Draws caller IDs, which are the codes; nothing else draws from it.
+    pub plans_rng: ChaCha20Rng,
+    /// Draws identifiers.
+    pub ids_rng: ChaCha20Rng,
+    /// Work that must end before the process does.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process is to stop: new work is refused from then on.
+    pub stop: CancellationToken,
+    /// Renders `/metrics`; `None`: there is no such page.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// The operator's tables; swapped whole on reload.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// What plans are made from.
+    pub dialplan: Arc<Dialplan>,
+}
+
+impl Settings {
+    /// An account by name; `None`: the file has none of that name.
+    pub fn account(&self, name: &str) -> Option<&config::Account> {
+        self.config.accounts.get(&AccountName::parse(name).ok()?)
+    }
+}
+
+/// The application. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    settings: RwLock<Settings>,
+    store: Store,
+    driver: Driver,
+    clock: Clock,
+    keys: Keys,
+    plans_rng: Mutex<ChaCha20Rng>,
+    ids_rng: Mutex<ChaCha20Rng>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    metrics: Option<PrometheusHandle>,
+    authenticator: Authenticator,
+    running: Running,
+    expiry: Expiry,
+}
+
+impl App {
+    /// Puts the parts together. Nothing runs until [`App::recover`](crate::verification::recovery)
+    /// and the listeners are started.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            settings: RwLock::new(parts.settings),
+            authenticator: Authenticator::new(parts.store.clone(), parts.clock.clone()),
+            store: parts.store,
+            driver: parts.driver,
+            clock: parts.clock,
+            keys: parts.keys,
+            plans_rng: Mutex::new(parts.plans_rng),
+            ids_rng: Mutex::new(parts.ids_rng),
+            tasks: parts.tasks,
+            stop: parts.stop,
+            metrics: parts.metrics,
+            running: Running::default(),
+            expiry: Expiry::default(),
+        }))
+    }
+
+    /// The operator's tables as they are at this moment.
+    pub fn settings(&self) -> Settings {
+        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Swaps the operator's tables; work that has begun goes on with the old ones.
+    pub fn reload(&self, settings: Settings) {
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Where records are kept.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The door to the call loop.
+    pub fn driver(&self) -> &Driver {
+        &self.0.driver
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The keys derived from the secret key.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Work that must end before the process does.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Cancelled when the process is to stop.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Renders `/metrics`.
+    pub fn metrics(&self) -> Option<&PrometheusHandle> {
+        self.0.metrics.as_ref()
+    }
+
+    /// Who finds keys.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.0.authenticator
+    }
+
+    /// The idempotency keys that are being worked on.
+    pub fn running(&self) -> &Running {
+        &self.0.running
+    }
+
+    /// The ends of open verifications.
+    pub fn expiry(&self) -> &Expiry {
+        &self.0.expiry
+    }
+
+    /// Runs `draw` on the generator that is kept for codes.
+    pub fn with_plans_rng<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+        draw(&mut self.0.plans_rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A fresh identifier.
+    pub fn verification_id(&self, now: Timestamp) -> VerificationId {
+        self.with_ids_rng(|rng| VerificationId::generate(now, rng))
+    }
+
+    /// A fresh identifier.
+    pub fn call_id(&self, now: Timestamp) -> CallId {
+        self.with_ids_rng(|rng| CallId::generate(now, rng))
+    }
+
+    /// A fresh identifier.
+    pub fn message_id(&self, now: Timestamp) -> MessageId {
+        self.with_ids_rng(|rng| MessageId::generate(now, rng))
+    }
+
+    /// A name for a request: `req_` and 26 hexadecimal digits.
+    pub fn request_id(&self) -> String {
+        let (high, low) = self.with_ids_rng(|rng| (rng.next_u64(), rng.next_u64()));
+        format!("req_{high:016x}{:010x}", low >> 24)
+    }
+
+    fn with_ids_rng<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+        draw(&mut self.0.ids_rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("App")
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts")
+    }
+}

@@ -1,0 +1,93 @@
+//! How a text looks to a client.
+
+use serde::Serialize;
+
+use crate::http::verifications::view::number;
+use crate::store::Message;
+
+/// A text.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Message)]
+pub struct MessageView {
+    /// Its id.
+    #[schema(example = "msg_01jq3v8d9kf2m7x0c5n1t6w4rb")]
+    pub id: String,
+    /// False under a test key.
+    pub live: bool,
+    /// Rises with each stored change.
+    pub version: u32,
+    /// `outbound` or `inbound`.
+    pub direction: &'static str,
+    /// `accepted`, `sent`, `delivered`, `failed`, `expired`, `rejected`, `unknown`, `received`,
+    /// `redirected`; more may come.
+    #[schema(example = "accepted")]
+    pub status: &'static str,
+    /// Why it stands so, such as `sip_503`.
+    pub detail: Option<String>,
+    /// The number: in full for the account's own keys, masked for operators.
+    #[schema(example = "+79161234567")]
+    pub to: String,
+    /// The sender's name or number; null: the trunk's own.
+    pub sender: Option<String>,
+    /// The text, for the account's own keys until its retention ends.
+    pub text: Option<String>,
+    /// How many parts it is sent in.
+    pub segments: u16,
+    /// `gsm7`, `ucs2` or `utf8`.
+    #[schema(example = "utf8")]
+    pub encoding: String,
+    /// The trunk; null: none yet.
+    pub trunk: Option<String>,
+    /// Whether the phone may show it twice.
+    pub maybe_duplicate: bool,
+    /// What became of each part.
+    pub deliveries: Vec<DeliveryView>,
+    /// The client's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// When it was accepted.
+    pub created_at: String,
+    /// After this it is not handed on any more.
+    pub valid_until: String,
+    /// When it changed last.
+    pub updated_at: String,
+}
+
+/// What became of one part of a text.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryView {
+    /// From 1.
+    pub segment: u16,
+    /// As the text's status.
+    pub status: &'static str,
+}
+
+impl MessageView {
+    /// Shows one; `full` shows number and text too.
+    pub fn new(message: &Message, full: bool) -> Self {
+        let status = message.status.as_str();
+        Self {
+            id: message.message_id.to_string(),
+            live: message.live,
+            version: message.version,
+            direction: message.direction.as_str(),
+            status,
+            detail: message.detail.clone(),
+            to: number(&message.to, full),
+            sender: message.sender.clone(),
+            text: message.text.clone().filter(|_| full),
+            segments: message.segments,
+            encoding: message.encoding.clone(),
+            trunk: message.trunk.as_ref().map(ToString::to_string),
+            maybe_duplicate: message.maybe_duplicate,
+            deliveries: (1..=message.segments)
+                .map(|segment| DeliveryView { segment, status })
+                .collect(),
+            reference: message.reference.clone(),
+            created_at: message.created_at.to_string(),
+            valid_until: message.valid_until.to_string(),
+            updated_at: message.updated_at.to_string(),
+        }
+    }
+}

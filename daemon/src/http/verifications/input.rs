@@ -1,0 +1,204 @@
+//! What a client may write when it makes a verification.
+
+use std::time::Duration;
+
+use config::PurposeName;
+use dialplans::{E164, NumberError};
+use serde_json::Value;
+
+use crate::accounts::ActingAccount;
+use crate::http::error::Problem;
+use crate::http::input::{Faults, Item, LabelRules, Object, TextRule};
+use crate::verification::model::{Channel, Client};
+use crate::verification::service::{MagicNumber, NewVerification};
+
+/// Lifetimes that a client may ask for, in seconds.
+const TTL_S: std::ops::RangeInclusive<u64> = 30..=900;
+
+/// Most channels of one request.
+const CHANNEL_LIMIT: usize = 5;
+
+/// Longest wait before a channel, in seconds.
+const AFTER_S_LIMIT: u64 = 600;
+
+/// The client's own labels: what backends use, and small enough for every row.
+const METADATA: LabelRules = LabelRules { max: 20, name_max: 40, text_max: 500 };
+
+/// The body of `POST /v1/verifications`.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = NewVerification)]
+#[expect(dead_code, reason = "the schema of a body that is read field by field")]
+pub struct NewVerificationSchema<'a> {
+    /// The phone number, in E.164 form or as people type it in the account's region.
+    #[schema(example = "+79161234567")]
+    to: &'a str,
+    /// The channels in order, by name or with the seconds after which one begins; left out: the
+    /// purpose's workflow. At present `flash_call`.
+    #[schema(value_type = Option<Vec<Object>>, example = json!(["flash_call"]))]
+    channels: Option<Vec<Value>>,
+    /// Whose rules hold; left out: `sign_in`.
+    #[schema(example = "sign_in")]
+    purpose: Option<&'a str>,
+    /// A BCP 47 tag.
+    #[schema(example = "ru")]
+    locale: Option<&'a str>,
+    /// Seconds that it lives, 30 to 900; left out: the purpose's.
+    ttl_s: Option<u64>,
+    /// Whose it is.
+    client: Option<ClientSchema<'a>>,
+    /// The client's own reference, at most 128 characters.
+    reference: Option<&'a str>,
+    /// The client's own labels: at most 20 names with texts of at most 500 characters.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+    /// True: everything is checked and planned, nothing is stored or sent.
+    dry_run: Option<bool>,
+}
+
+/// The end user, as the client tells.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = Client)]
+#[expect(dead_code, reason = "the schema of a body that is read field by field")]
+pub struct ClientSchema<'a> {
+    /// Verifications of different sessions live side by side; one of the same session takes the
+    /// place of its predecessor. At most 128 characters.
+    session: Option<&'a str>,
+    /// The end user's address.
+    #[schema(example = "203.0.113.9")]
+    ip: Option<&'a str>,
+    /// The end user's device, at most 128 characters.
+    device_id: Option<&'a str>,
+}
+
+/// A body that is in order.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) new: NewVerification,
+    pub(super) dry_run: bool,
+}
+
+/// Reads the body; all its faults come back at once.
+pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<Wish, Problem> {
+    Faults::new().read(body, |object| {
+        let to = object.required_text("to", TextRule::line(254));
+        let to = to.and_then(|text| number(object, "to", text, account));
+        channels(object);
+        let purpose = object.text("purpose", TextRule::line(64));
+        let purpose = match purpose.map(PurposeName::parse) {
+            None => PurposeName::sign_in(),
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                object.fault("purpose", "bad-value", error.to_string());
+                PurposeName::sign_in()
+            }
+        };
+        let locale = object.text("locale", TextRule::line(35));
+        if locale.is_some_and(|tag| !tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')) {
+            object.fault("locale", "bad-value", "a BCP 47 tag such as ru or pt-BR is meant");
+        }
+        let ttl = object.integer("ttl_s", TTL_S).map(Duration::from_secs);
+        let client = object.object("client", client).unwrap_or_default();
+        let reference = object.text("reference", TextRule::line(128));
+        let metadata = object.labels("metadata", METADATA);
+        let dry_run = object.flag("dry_run");
+        for later in ["code", "template", "autofill"] {
+            if object.value(later).is_some() {
+                let detail = "this field belongs to channels that are not offered";
+                object.fault(later, "channel-not-available", detail);
+            }
+        }
+        let new = NewVerification {
+            to: to?,
+            purpose,
+            ttl,
+            locale: locale.map(str::to_owned),
+            reference: reference.map(str::to_owned),
+            metadata: metadata.map(|labels| Value::Object(labels).to_string()),
+            client,
+        };
+        Some(Wish { new, dry_run })
+    })
+}
+
+/// Reads a phone number as people type it; under a test key also the magic numbers.
+pub fn number(
+    object: &Object<'_, '_>,
+    name: &str,
+    text: &str,
+    account: &ActingAccount,
+) -> Option<E164> {
+    if let Some(magic) = MagicNumber::parse(text).filter(|_| !account.live) {
+        return Some(magic);
+    }
+    match E164::from_typed(text, account.rules.default_region) {
+        Ok(number) => Some(number),
+        Err(error) => {
+            object.fault(name, fault_code(error), error.to_string());
+            None
+        }
+    }
+}
+
+fn fault_code(error: NumberError) -> &'static str {
+    match error {
+        NumberError::NotAPhoneNumber => "not-a-phone-number",
+        NumberError::NumberInvalid => "number-invalid",
+    }
+}
+
+fn client<'v>(object: &mut Object<'v, '_>) -> Client {
+    let session = object.text("session", TextRule::line(128)).map(str::to_owned);
+    let device_id = object.text("device_id", TextRule::line(128)).map(str::to_owned);
+    let ip = object.text("ip", TextRule::line(45)).map(str::parse);
+    let ip = match ip {
+        Some(Err(_)) => {
+            object.fault("ip", "bad-value", "an IPv4 or IPv6 address is meant");
+            None
+        }
+        Some(Ok(address)) => Some(address),
+        None => None,
+    };
+    Client { session, ip, device_id }
+}
+
+/// Notes what is wrong with the channels. With one channel to offer there is nothing to keep.
+fn channels(object: &mut Object<'_, '_>) {
+    let mut seen = Vec::new();
+    let listed = object.array("channels", CHANNEL_LIMIT, |item| {
+        let channel = channel(item)?;
+        if seen.contains(&channel) {
+            item.fault("bad-value", "each channel may stand here once");
+        }
+        seen.push(channel);
+        Some(channel)
+    });
+    if listed.is_some_and(|channels| channels.is_empty()) && seen.is_empty() {
+        object.fault("channels", "too-short", "at least one channel that is offered is needed");
+    }
+}
+
+fn channel(item: &Item<'_, '_>) -> Option<Channel> {
+    let word = match item.value {
+        Value::String(word) => Some(word.as_str()),
+        Value::Object(_) => item.object(|object| {
+            object.integer("after_s", 0..=AFTER_S_LIMIT);
+            object.required_text("channel", TextRule::line(32))
+        }),
+        _ => {
+            item.fault("wrong-type", "a channel's name or an object is meant");
+            None
+        }
+    }?;
+    match Channel::from_word(word) {
+        Some(Channel::FlashCall) => Some(Channel::FlashCall),
+        Some(other) => {
+            let detail = format!("the channel {} is not offered", other.as_str());
+            item.fault("channel-not-available", detail);
+            None
+        }
+        None => {
+            item.fault("channel-not-available", "there is no such channel");
+            None
+        }
+    }
+}

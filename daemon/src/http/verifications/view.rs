@@ -1,0 +1,253 @@
+//! How a verification looks to a client.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::http::call_view::{TimelineView, timeline};
+use crate::verification::model::{Call, CallState, Step, StoredNumber, Verification};
+
+/// A verification.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Verification)]
+pub struct VerificationView {
+    /// Its id.
+    #[schema(example = "vrf_01jq3v8d9kf2m7x0c5n1t6w4rb")]
+    pub id: String,
+    /// False under a test key.
+    pub live: bool,
+    /// Rises with each stored change.
+    pub version: u32,
+    /// `pending`, `approved`, `failed`, `expired`, `canceled`, `locked`, `superseded`; more may
+    /// come.
+    #[schema(example = "pending")]
+    pub status: &'static str,
+    /// The number to prove: in full for the account's own keys, masked for operators.
+    #[schema(example = "+79161234567")]
+    pub to: String,
+    /// The purpose.
+    #[schema(example = "sign_in")]
+    pub purpose: String,
+    /// When it was accepted (RFC 3339).
+    pub created_at: String,
+    /// When it ends at the latest.
+    pub expires_at: String,
+    /// When it ended; null while it is pending.
+    pub ended_at: Option<String>,
+    /// A BCP 47 tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// The client's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The client's own labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    /// What is known of the code; never the code.
+    pub code: CodeView,
+    /// How many codes may be presented.
+    pub checks: CountView,
+    /// How many calls and texts may go out.
+    pub sends: SendsView,
+    /// The channels that were tried, oldest first.
+    pub steps: Vec<StepView>,
+    /// What the workflow does next; null: nothing.
+    pub next: Option<NextView>,
+}
+
+/// What is known of a code.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Code)]
+pub struct CodeView {
+    /// Its digits.
+    pub length: u8,
+    /// How many different codes could have been drawn.
+    pub space: u64,
+    /// The same as bits, rounded down to a tenth.
+    #[schema(example = 13.2)]
+    pub bits: f64,
+}
+
+/// A count and what is left of it.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Count)]
+pub struct CountView {
+    /// How many there are.
+    pub max: u32,
+    /// How many are left.
+    pub left: u32,
+}
+
+/// Calls and texts.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Sends)]
+pub struct SendsView {
+    /// How many there are.
+    pub max: u32,
+    /// How many are left.
+    pub left: u32,
+    /// Before this a resend is refused.
+    pub next_allowed_at: String,
+}
+
+/// One channel's try.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Step)]
+pub struct StepView {
+    /// From 1.
+    pub n: u8,
+    /// `flash_call`, …; more may come.
+    #[schema(example = "flash_call")]
+    pub channel: &'static str,
+    /// `queued`, `dialing`, `rang`, `answered`, `busy`, `declined`, `unreachable`, `no_route`,
+    /// `rejected`, `diverted`, `sent`, `delivered`, `failed`, `interrupted`, `canceled`; more may
+    /// come.
+    #[schema(example = "rang")]
+    pub status: &'static str,
+    /// The exact word, such as `ring_limit` or a call's outcome.
+    pub detail: Option<String>,
+    /// The calls, oldest first.
+    pub calls: Vec<StepCallView>,
+}
+
+/// One call of a step.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = StepCall)]
+pub struct StepCallView {
+    /// Its id.
+    #[schema(example = "cal_01jq3v8d9kf2m7x0c5n1t6w4rb")]
+    pub id: String,
+    /// The trunk.
+    pub trunk: String,
+    /// How it ended; null while it is up.
+    pub outcome: Option<&'static str>,
+    /// What happened, once it has ended.
+    pub timeline: Vec<TimelineView>,
+}
+
+/// What the workflow does next.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Next)]
+pub struct NextView {
+    /// Which channel.
+    pub channel: &'static str,
+    /// When.
+    pub at: String,
+}
+
+/// What a check came to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CheckResult)]
+pub struct CheckView {
+    /// True only in the answer to the one request that approved the verification.
+    pub valid: bool,
+    /// The verification's id.
+    pub id: String,
+    /// False under a test key.
+    pub live: bool,
+    /// The verification's version.
+    pub version: u32,
+    /// Where the verification stands.
+    pub status: &'static str,
+    /// How many codes may still be presented.
+    pub checks: CountView,
+}
+
+impl VerificationView {
+    /// Shows one; `full` shows the number too.
+    pub fn new(verification: &Verification, full: bool) -> Self {
+        let metadata = verification.metadata.as_deref();
+        Self {
+            id: verification.verification_id.to_string(),
+            live: verification.live,
+            version: verification.version,
+            status: verification.status.as_str(),
+            to: number(&verification.to, full),
+            purpose: verification.purpose.clone(),
+            created_at: verification.created_at.to_string(),
+            expires_at: verification.expires_at.to_string(),
+            ended_at: verification.ended_at.as_ref().map(Timestamp::to_string),
+            locale: verification.locale.clone(),
+            reference: verification.reference.clone(),
+            metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+            code: CodeView::new(verification.code_length, verification.code_space),
+            checks: CountView::of(verification.checks_max, verification.checks_used),
+            sends: SendsView {
+                max: verification.sends_max,
+                left: verification.sends_max.saturating_sub(verification.sends_used),
+                next_allowed_at: verification.next_send_allowed_at.to_string(),
+            },
+            steps: verification.steps.iter().map(step).collect(),
+            next: None,
+        }
+    }
+}
+
+impl CheckView {
+    /// Shows what a check came to.
+    pub fn new(verification: &Verification, valid: bool) -> Self {
+        Self {
+            valid,
+            id: verification.verification_id.to_string(),
+            live: verification.live,
+            version: verification.version,
+            status: verification.status.as_str(),
+            checks: CountView::of(verification.checks_max, verification.checks_used),
+        }
+    }
+}
+
+impl CodeView {
+    /// A code of so many digits, drawn from so many.
+    pub fn new(length: u8, space: u64) -> Self {
+        let bits = (space.max(1) as f64).log2();
+        Self { length, space, bits: (bits * 10.0).floor() / 10.0 }
+    }
+}
+
+impl CountView {
+    fn of(max: u32, used: u32) -> Self {
+        Self { max, left: max.saturating_sub(used) }
+    }
+}
+
+fn step(step: &Step) -> StepView {
+    StepView {
+        n: step.n,
+        channel: step.channel.as_str(),
+        status: step.status.as_str(),
+        detail: step.detail.clone(),
+        calls: step.calls.iter().map(call).collect(),
+    }
+}
+
+fn call(call: &Call) -> StepCallView {
+    let (outcome, entries) = match &call.state {
+        CallState::Up { .. } => (None, Vec::new()),
+        CallState::Ended(record) => (Some(record.outcome.as_str()), timeline(&record.timeline)),
+    };
+    let (id, trunk) = (call.call_id.to_string(), call.trunk.to_string());
+    StepCallView { id, trunk, outcome, timeline: entries }
+}
+
+/// A number as its reader may see it.
+pub fn number(number: &StoredNumber, full: bool) -> String {
+    match number.full().filter(|_| full) {
+        Some(number) => number.reveal().as_str().to_owned(),
+        None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_never_overstated() {
+        assert_eq!(CodeView::new(4, 10_000).bits, 13.2);
+        assert_eq!(CodeView::new(4, 1_000).bits, 9.9);
+        assert_eq!(CodeView::new(6, 1_000_000).bits, 19.9);
+        assert_eq!(CodeView::new(4, 0).bits, 0.0);
+    }
+}

@@ -1,0 +1,236 @@
+//! How often what may happen: the limits of sending and of guessing, for the store to count.
+
+use std::time::Duration;
+
+use config::Limits;
+use dialplans::E164;
+
+use crate::store::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
+use crate::verification::model::{Channel, Client};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Sends to one number, whatever the channel.
+const SEND: &str = "send";
+/// Flash calls to one number.
+const FLASH_CALL: &str = "flash_call";
+/// Wrong codes for one number.
+const FAILED_CHECK: &str = "failed_check";
+/// Wrong codes by one account, address or device.
+const FAILED_GUESS: &str = "failed_guess";
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Codes up to this length are guessed too easily to be tried often.
+const SHORT_CODE: u8 = 5;
+
+/// Wrong codes over all numbers of one account. An honest account has a few in a hundred
+/// verifications; a sprayer has nothing else. At four digits and three checks for each number
+/// this lets a sprayer hit once in two weeks.
+const ACCOUNT_FAILED_CHECKS: [LimitRule; 2] = [
+    LimitRule { max: 300, window: Duration::from_secs(600) },
+    LimitRule { max: 3_000, window: DAY },
+];
+
+/// Wrong codes from one address of an end user, behind which a whole office may sit.
+const ADDRESS_FAILED_CHECKS: [LimitRule; 1] = [LimitRule { max: 50, window: DAY }];
+
+/// Wrong codes from one device of an end user.
+const DEVICE_FAILED_CHECKS: [LimitRule; 1] = [LimitRule { max: 20, window: DAY }];
+
+/// What a refused limit means to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    /// Two sends too close to each other.
+    BetweenSends,
+    /// Too many sends to a number.
+    Sends,
+    /// Flash calls to a number are closed after wrong codes.
+    FlashCallClosed,
+    /// The account, address or device presented too many wrong codes.
+    FailedChecks,
+}
+
+/// The subjects that wrong codes are counted for, beside the number.
+#[derive(Clone, Copy, Debug)]
+pub struct Guesser<'a> {
+    /// The account's name.
+    pub account: &'a str,
+    /// The end user, as the client tells.
+    pub client: &'a Client,
+}
+
+/// What a new verification by flash call must find room in, and is counted for.
+pub fn for_flash_call(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<Limit> {
+    let mut all = for_resend(limits, to);
+    all.push(failed_checks_of_number(limits, to, LimitUse::Look));
+    all.extend(failed_checks_of(guesser, LimitUse::Look));
+    all
+}
+
+/// What a flash call once more must find room in, and is counted for.
+pub fn for_resend(limits: &Limits, to: &E164) -> Vec<Limit> {
+    vec![
+        for_send(limits, to),
+        Limit {
+            scope: FLASH_CALL,
+            subject: LimitSubject::Number(*to),
+            rules: vec![LimitRule { max: limits.flash_calls_per_day, window: DAY }],
+            limit_use: LimitUse::Take,
+        },
+    ]
+}
+
+/// What a text must find room in, and is counted for.
+pub fn for_send(limits: &Limits, to: &E164) -> Limit {
+    Limit {
+        scope: SEND,
+        subject: LimitSubject::Number(*to),
+        rules: vec![
+            LimitRule { max: 1, window: limits.between_sends },
+            LimitRule { max: limits.sends_per_minute, window: MINUTE },
+            LimitRule { max: limits.sends_per_day, window: DAY },
+        ],
+        limit_use: LimitUse::Take,
+    }
+}
+
+/// What a wrong code is counted for. A number and an account never refuse a check: else a
+/// stranger's wrong codes would stop the owner's right one. They refuse the next flash call.
+pub fn for_check(
+    limits: &Limits,
+    to: &E164,
+    channel: Channel,
+    code_length: u8,
+    guesser: Guesser<'_>,
+) -> Vec<Limit> {
+    let mut all = failed_checks_of(guesser, LimitUse::Take);
+    for limit in &mut all {
+        if matches!(limit.subject, LimitSubject::Account(_)) {
+            limit.limit_use = LimitUse::Count;
+        }
+    }
+    if channel == Channel::FlashCall || code_length <= SHORT_CODE {
+        all.push(failed_checks_of_number(limits, to, LimitUse::Count));
+    }
+    all
+}
+
+fn failed_checks_of_number(limits: &Limits, to: &E164, limit_use: LimitUse) -> Limit {
+    Limit {
+        scope: FAILED_CHECK,
+        subject: LimitSubject::Number(*to),
+        rules: vec![LimitRule { max: limits.failed_checks_per_day, window: DAY }],
+        limit_use,
+    }
+}
+
+fn failed_checks_of(guesser: Guesser<'_>, limit_use: LimitUse) -> Vec<Limit> {
+    let account = guesser.account.to_owned();
+    let limit = |subject, rules: &[LimitRule]| Limit {
+        scope: FAILED_GUESS,
+        subject,
+        rules: rules.to_vec(),
+        limit_use,
+    };
+    let mut all = vec![limit(LimitSubject::Account(account.clone()), &ACCOUNT_FAILED_CHECKS)];
+    if let Some(address) = guesser.client.ip {
+        let subject = LimitSubject::Address(account.clone(), address);
+        all.push(limit(subject, &ADDRESS_FAILED_CHECKS));
+    }
+    if let Some(device) = &guesser.client.device_id {
+        let subject = LimitSubject::Device(account, device.clone());
+        all.push(limit(subject, &DEVICE_FAILED_CHECKS));
+    }
+    all
+}
+
+/// Which limit it was that had no room.
+pub fn kind(reached: &LimitReached) -> LimitKind {
+    match reached.scope {
+        // The rules of a minute and of a day have their own windows.
+        SEND if ![MINUTE, DAY].contains(&reached.rule.window) => LimitKind::BetweenSends,
+        FAILED_CHECK => LimitKind::FlashCallClosed,
+        FAILED_GUESS => LimitKind::FailedChecks,
+        _ => LimitKind::Sends,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn limits() -> Limits {
+        Limits {
+            between_sends: Duration::from_secs(15),
+            sends_per_minute: 4,
+            sends_per_day: 30,
+            flash_calls_per_day: 10,
+            failed_checks_per_day: 5,
+            open_verifications: 3,
+            same_tail: DAY,
+            http_connections: 100,
+        }
+    }
+
+    fn number() -> E164 {
+        E164::parse("+79161234567").unwrap()
+    }
+
+    #[test]
+    fn a_strangers_wrong_codes_never_refuse_the_owners_check() {
+        let client = Client { ip: Some("203.0.113.9".parse().unwrap()), ..Client::default() };
+        let guesser = Guesser { account: "default", client: &client };
+        let all = for_check(&limits(), &number(), Channel::FlashCall, 4, guesser);
+        for limit in &all {
+            let refuses = limit.limit_use == LimitUse::Take;
+            let personal =
+                matches!(limit.subject, LimitSubject::Address(..) | LimitSubject::Device(..));
+            assert_eq!(refuses, personal, "{limit:?}");
+        }
+        assert_eq!(all.len(), 3);
+    }
+
+    #[test]
+    fn a_long_code_does_not_close_the_flash_call() {
+        let client = Client::default();
+        let guesser = Guesser { account: "default", client: &client };
+        let all = for_check(&limits(), &number(), Channel::Sms, 6, guesser);
+        assert!(!all.iter().any(|limit| matches!(limit.subject, LimitSubject::Number(_))));
+    }
+
+    #[test]
+    fn the_rules_of_one_count_are_alike_wherever_it_is_used() {
+        let client = Client { device_id: Some("d".to_owned()), ..Client::default() };
+        let guesser = Guesser { account: "default", client: &client };
+        let mut all = for_flash_call(&limits(), &number(), guesser);
+        all.extend(for_check(&limits(), &number(), Channel::FlashCall, 4, guesser));
+        all.extend(for_resend(&limits(), &number()));
+        for one in &all {
+            for other in &all {
+                if one.scope == other.scope && one.subject == other.subject {
+                    assert_eq!(one.rules, other.rules);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_limit_is_named_by_what_it_means() {
+        let reached = |limit: &Limit, rule: usize| LimitReached {
+            scope: limit.scope,
+            rule: limit.rules[rule],
+            retry_at: Timestamp(0),
+        };
+        let send = for_send(&limits(), &number());
+        assert_eq!(kind(&reached(&send, 0)), LimitKind::BetweenSends);
+        assert_eq!(kind(&reached(&send, 1)), LimitKind::Sends);
+        assert_eq!(kind(&reached(&send, 2)), LimitKind::Sends);
+        let closed = failed_checks_of_number(&limits(), &number(), LimitUse::Look);
+        assert_eq!(kind(&reached(&closed, 0)), LimitKind::FlashCallClosed);
+        let account = Guesser { account: "default", client: &Client::default() };
+        let account = failed_checks_of(account, LimitUse::Look);
+        assert_eq!(kind(&reached(&account[0], 0)), LimitKind::FailedChecks);
+    }
+}

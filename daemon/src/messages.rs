@@ -1,0 +1,208 @@
+//! Texts that clients relay: written down, then handed on at least once.
+
+mod deliver;
+mod recovery;
+
+use std::time::Duration;
+
+use config::{Template, TemplateName};
+use dialplans::{
+    CallerIdWish, DialError, E164, PlanRequest, PoolChoice, RecentTails, RestingCallerIds,
+    TrunkHealth, TrunkName,
+};
+use sip::{UserPart, UserPartError};
+
+use crate::accounts::ActingAccount;
+use crate::app::{App, Settings};
+use crate::limits;
+use crate::store::{
+    CreateMessage, Direction, Idempotency, LimitReached, Message, MessageCreated, MessageStatus,
+    StoreError,
+};
+use crate::verification::service::Accepted;
+
+pub use recovery::recover;
+
+/// How long a text may wait for its trunk when the client does not say.
+const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);
+
+/// Longest text in bytes: what 1300 bytes of a SIP request (RFC 3428 section 8) leave beside
+/// the shortest header section.
+pub const TEXT_LIMIT: usize = 1000;
+
+/// A text that a client wishes to send, checked in form.
+#[derive(Clone)]
+pub struct NewMessage {
+    /// To whom.
+    pub to: E164,
+    /// What.
+    pub content: Content,
+    /// The sender's name or number; `None`: the trunk's own.
+    pub sender: Option<String>,
+    /// The client's own reference.
+    pub reference: Option<String>,
+    /// How long it may wait for its trunk.
+    pub valid_for: Option<Duration>,
+}
+
+/// The wording of a text. Never prints.
+#[derive(Clone)]
+pub enum Content {
+    /// As the client wrote it.
+    Text(String),
+    /// A template of the file.
+    Template {
+        /// Which.
+        name: TemplateName,
+        /// In which language; `None`: the only one there is.
+        locale: Option<String>,
+        /// What stands in its places.
+        variables: Vec<(String, String)>,
+    },
+}
+
+/// Why a text was not taken. Nothing was stored and nothing sent.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// No trunk sends texts.
+    #[error("no trunk sends texts")]
+    NotOffered,
+    /// No route names the number.
+    #[error("no route names the number")]
+    NoRoute,
+    /// The trunk cannot dial it.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// Its digits are no part of a SIP URI.
+    #[error(transparent)]
+    Digits(#[from] UserPartError),
+    /// The sender is not in the account's list.
+    #[error("the sender is not in the account's list")]
+    SenderNotAllowed,
+    /// The file has no such template or not in this language.
+    #[error("no such template")]
+    NoTemplate,
+    /// A variable of the template was not given.
+    #[error(transparent)]
+    MissingVariable(#[from] config::MissingVariable),
+    /// The text does not fit into one message.
+    #[error("the text is too long")]
+    TooLong,
+    /// A limit has no room.
+    #[error("a limit has no room")]
+    Limit(LimitReached),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    OtherRequest,
+    /// The process is stopping.
+    #[error("the process is stopping")]
+    Stopping,
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writes a text down and starts to hand it on.
+pub async fn create(
+    app: &App,
+    account: &ActingAccount,
+    wish: NewMessage,
+    idempotency: Option<Idempotency<Message>>,
+) -> Result<Accepted<Box<Message>>, CreateError> {
+    if app.stop().is_cancelled() {
+        return Err(CreateError::Stopping);
+    }
+    let settings = app.settings();
+    let text = wording(&settings, &wish.content)?;
+    if text.len() > TEXT_LIMIT {
+        return Err(CreateError::TooLong);
+    }
+    let trunk = if account.live { Some(route(&settings, account, &wish)?) } else { None };
+    let now = app.now();
+    let message = Message {
+        message_id: app.message_id(now),
+        account: account.name.to_string(),
+        live: account.live,
+        version: 1,
+        direction: Direction::Outbound,
+        status: MessageStatus::Accepted,
+        detail: None,
+        to: wish.to.into(),
+        sender: wish.sender,
+        text: Some(text),
+        // A SIP MESSAGE carries the text whole; what the carrier makes of it is not told.
+        encoding: "utf8".to_owned(),
+        segments: 1,
+        reference: wish.reference,
+        trunk,
+        maybe_duplicate: false,
+        created_at: now,
+        valid_until: now + wish.valid_for.unwrap_or(DEFAULT_VALIDITY),
+        updated_at: now,
+    };
+    let limits = &settings.config.limits;
+    let limits = if account.live { vec![limits::for_send(limits, &wish.to)] } else { Vec::new() };
+    match app.store().create_message(CreateMessage { message, limits, idempotency }).await? {
+        MessageCreated::Stored { message, response } => {
+            deliver::start(app, (*message).clone());
+            Ok(Accepted::Done(message, response))
+        }
+        MessageCreated::Replayed(response) => Ok(Accepted::Replayed(response)),
+        MessageCreated::OtherRequest => Err(CreateError::OtherRequest),
+        MessageCreated::Limit(reached) => Err(CreateError::Limit(reached)),
+    }
+}
+
+/// The trunk that takes it, when number and sender are allowed.
+fn route(
+    settings: &Settings,
+    account: &ActingAccount,
+    wish: &NewMessage,
+) -> Result<TrunkName, CreateError> {
+    let name = settings.config.sms.default.clone().ok_or(CreateError::NotOffered)?;
+    let trunk = settings.config.trunks.get(&name).ok_or(CreateError::NotOffered)?;
+    if !is_routed(settings, &wish.to) {
+        return Err(CreateError::NoRoute);
+    }
+    UserPart::new(trunk.dialling().dial(&wish.to)?.reveal())?;
+    let allowed = |sender: &String| account.rules.senders.iter().any(|own| own.reveal() == sender);
+    match &wish.sender {
+        Some(sender) if !allowed(sender) => Err(CreateError::SenderNotAllowed),
+        Some(_) | None => Ok(name),
+    }
+}
+
+/// Whether the operator lets anything go to this number at all.
+fn is_routed(settings: &Settings, to: &E164) -> bool {
+    let request = PlanRequest {
+        pools: PoolChoice::Any,
+        min_endings: 1,
+        allow_small_pools: [].into(),
+        resting: RestingCallerIds::default(),
+        ring_limit: None,
+        caller_id: CallerIdWish::Drawn,
+    };
+    let nothing = TrunkHealth::new();
+    let explained = settings.dialplan.explain(to, &request, &RecentTails::none(), &nothing);
+    !explained.routes.is_empty()
+}
+
+fn wording(settings: &Settings, content: &Content) -> Result<String, CreateError> {
+    match content {
+        Content::Text(text) => Ok(text.clone()),
+        Content::Template { name, locale, variables } => {
+            let languages = settings.config.templates.get(name).ok_or(CreateError::NoTemplate)?;
+            let template: &Template = match locale {
+                Some(locale) => languages.get(locale),
+                None if languages.len() == 1 => languages.values().next(),
+                None => None,
+            }
+            .ok_or(CreateError::NoTemplate)?;
+            let value = |wanted: &str| {
+                let found = variables.iter().find(|(name, _)| name == wanted);
+                found.map(|(_, value)| value.as_str())
+            };
+            Ok(template.render(value)?)
+        }
+    }
+}

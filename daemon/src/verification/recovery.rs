@@ -1,0 +1,113 @@
+//! What a start does with what a process that died left behind.
+
+use std::collections::BTreeSet;
+
+use sip::{CallOutcome, InterruptedCall};
+
+use crate::app::App;
+use crate::channels::flash_call;
+use crate::ids::{CallId, VerificationId};
+use crate::store::{Apply, StoreError, UnfinishedCall};
+use crate::verification::machine::Input;
+use crate::verification::model::{CallState, Verification};
+
+/// Rows read at once.
+const PAGE: u32 = 500;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Calls without an end: each is cancelled once and never dialled again.
+    pub calls: usize,
+    /// Verifications that are open.
+    pub open: usize,
+}
+
+/// Reads what is unfinished, and starts to settle it in tasks of its own. Must have returned
+/// before the first request is served: a call of this process looks the same in the store.
+pub async fn recover(app: &App) -> Result<Recovered, StoreError> {
+    let mut calls = Vec::new();
+    loop {
+        let after = calls.last().map(|call: &UnfinishedCall| call.call_id);
+        let page = app.store().unfinished_calls(after, PAGE).await?;
+        let last = page.len() < PAGE as usize;
+        calls.extend(page);
+        if last {
+            break;
+        }
+    }
+    let interrupted: BTreeSet<VerificationId> =
+        calls.iter().map(|call| call.verification_id).collect();
+    let found = Recovered { calls: calls.len(), open: open(app, &interrupted).await? };
+    for call in calls {
+        let app = app.clone();
+        app.clone().tasks().spawn(async move { interrupt(&app, call).await });
+    }
+    Ok(found)
+}
+
+/// Sets the timers of open verifications, and ends those whose workflow stopped between two
+/// calls: nobody will go on with them.
+async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize, StoreError> {
+    let mut count = 0;
+    let mut after = None;
+    loop {
+        let page = app.store().open_verifications(after, PAGE).await?;
+        for verification in &page {
+            app.expiry().add(verification);
+            if !interrupted.contains(&verification.verification_id) {
+                let app = app.clone();
+                let id = verification.verification_id;
+                app.clone().tasks().spawn(async move { nothing_left(&app, id).await });
+            }
+        }
+        count += page.len();
+        after = page.last().map(|verification: &Verification| verification.verification_id);
+        if page.len() < PAGE as usize {
+            return Ok(count);
+        }
+    }
+}
+
+async fn nothing_left(app: &App, verification_id: VerificationId) {
+    let apply = Apply::internal(verification_id, Input::NothingLeft);
+    if let Err(error) = app.store().apply(apply).await {
+        tracing::warn!(%error, %verification_id, "an unfinished workflow was not ended");
+    }
+}
+
+async fn interrupt(app: &App, call: UnfinishedCall) {
+    let input = Input::CallEnded {
+        call_id: call.call_id,
+        record: flash_call::unplaced(app.now(), CallOutcome::Interrupted),
+        last: true,
+    };
+    // The far side may take half a minute to answer the CANCEL; the record does not wait.
+    tokio::join!(cancel(app, &call), flash_call::write(app, call.verification_id, input));
+}
+
+async fn cancel(app: &App, call: &UnfinishedCall) {
+    let call_id: CallId = call.call_id;
+    let Some(interrupted) = interrupted_call(app, call) else {
+        tracing::info!(%call_id, "a call of an earlier process never left, or its trunk is gone");
+        return;
+    };
+    match app.driver().cancel_interrupted(call.trunk.clone(), interrupted).await {
+        Some(status) => tracing::info!(%call_id, status, "an interrupted call was cancelled"),
+        None => tracing::warn!(%call_id, "the cancel of an interrupted call was not answered"),
+    }
+}
+
+/// `None`: no INVITE is known to have left, or the trunk is not in the file any more.
+fn interrupted_call(app: &App, call: &UnfinishedCall) -> Option<InterruptedCall> {
+    let CallState::Up { target: Some(target), last_cseq, .. } = call.state else { return None };
+    let settings = app.settings();
+    let trunk = settings.config.trunks.get(&call.trunk)?;
+    Some(InterruptedCall {
+        identity: app.keys().call_identity(call.call_id),
+        called: call.dialled.clone(),
+        caller_id: trunk.caller_id(&call.caller_id).ok()?,
+        target,
+        last_cseq,
+    })
+}

@@ -1,0 +1,188 @@
+//! Verifications under a test key: nothing leaves the machine, the code is zeros, and the last
+//! digit of a magic number says how the call goes.
+
+use std::time::Duration;
+
+use dialplans::{CallerId, CodeLength, E164, TrunkName};
+use sip::{
+    CallHandle, CallIdentity, CallOutcome, CallRequest, CallSummary, TimelineEntry, TimelineEvent,
+    UserPart,
+};
+use tokio::sync::{oneshot, watch};
+
+use super::Placement;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::VerificationId;
+use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch};
+use crate::verification::model::{Call, CallState, StepCode};
+
+/// Digits of the code, which are all zeros.
+pub(super) const CODE_LENGTH: u8 = 4;
+
+/// The trunk that stands in the records; no trunk of a file can carry the call.
+const TRUNK: &str = "test";
+
+/// The number that the phone would show.
+const CALLER_ID: &str = "+70000000000";
+
+/// From the INVITE to what the far side says.
+const ANSWER_AFTER: Duration = Duration::from_millis(150);
+
+/// From ringing to the CANCEL.
+const RING_FOR: Duration = Duration::from_millis(350);
+
+/// How a call to a magic number goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MagicNumber {
+    /// +70000000001, and every number that is not magic.
+    Rings,
+    /// +70000000002.
+    Busy,
+    /// +70000000003.
+    Unreachable,
+    /// +70000000004.
+    Diverted,
+    /// +70000000005.
+    Answered,
+    /// +70000000006: a call rings, a text is not delivered.
+    UndeliveredText,
+}
+
+impl MagicNumber {
+    /// What a number means under a test key.
+    pub fn of(to: &E164) -> Self {
+        match to.reveal().as_str() {
+            "+70000000002" => Self::Busy,
+            "+70000000003" => Self::Unreachable,
+            "+70000000004" => Self::Diverted,
+            "+70000000005" => Self::Answered,
+            "+70000000006" => Self::UndeliveredText,
+            _ => Self::Rings,
+        }
+    }
+
+    /// Whether this is one of the numbers `+7000000000x`, which are in no numbering plan.
+    pub fn parse(text: &str) -> Option<E164> {
+        let digit = text.strip_prefix("+7000000000")?;
+        E164::parse(text).ok().filter(|_| digit.len() == 1)
+    }
+
+    fn outcome(self) -> CallOutcome {
+        match self {
+            Self::Rings | Self::UndeliveredText => CallOutcome::Rang,
+            Self::Busy => CallOutcome::Busy,
+            Self::Unreachable => CallOutcome::Unreachable,
+            Self::Diverted => CallOutcome::Diverted,
+            Self::Answered => CallOutcome::Answered,
+        }
+    }
+
+    /// What the far side says first.
+    fn status(self) -> u16 {
+        match self {
+            Self::Rings | Self::UndeliveredText => 180,
+            Self::Busy => 486,
+            Self::Unreachable => 480,
+            Self::Diverted => 181,
+            Self::Answered => 200,
+        }
+    }
+}
+
+/// The rows of a call that is only played.
+pub(super) fn placement(
+    now: Timestamp,
+    app: &App,
+    verification_id: VerificationId,
+    to: &E164,
+) -> Placement {
+    let number = E164::parse(CALLER_ID).expect("a number in E.164 form");
+    let length = CodeLength::new(CODE_LENGTH).expect("four digits are a code");
+    let shown = CallerId::new(number, length).expect("eleven digits are more than four");
+    let trunk = TrunkName::parse(TRUNK).expect("a name of letters");
+    let called = UserPart::new(to.reveal().as_str()).expect("digits are a user part");
+    let caller_id = UserPart::new(CALLER_ID).expect("digits are a user part");
+    let call_id = app.call_id(now);
+    let call = Call {
+        call_id,
+        attempt: 1,
+        trunk: trunk.clone(),
+        dialled: Some(called.clone()),
+        caller_id: Some(shown),
+        caller_id_masked: shown.to_string(),
+        created_at: now,
+        state: CallState::Up { target: None, last_cseq: 0, rang: false },
+    };
+    let request = CallRequest {
+        identity: CallIdentity([0; 32]),
+        called,
+        caller_id: sip::CallerId::new(caller_id),
+        ring_limit: RING_FOR,
+        no_ring_limit: RING_FOR,
+        call_limit: RING_FOR,
+        no_answer_timeout: RING_FOR,
+        media_port: 0,
+    };
+    Placement {
+        call,
+        code: StepCode::of_caller_id(app.keys(), verification_id, &shown, length.space()),
+        order: CallOrder { call_id, trunk, request },
+    }
+}
+
+/// Plays the call; what is told has the form of what the call loop tells.
+pub(super) fn play(app: &App, number: MagicNumber) -> CallWatch {
+    let (progress, progress_watch) = watch::channel(CallProgress::default());
+    let (ended, ended_watch) = oneshot::channel();
+    let stop = app.stop().clone();
+    app.tasks().spawn(async move {
+        let rings = number.outcome() == CallOutcome::Rang;
+        tokio::select! {
+            () = tokio::time::sleep(ANSWER_AFTER) => {}
+            () = stop.cancelled() => {}
+        }
+        if rings {
+            let ringing = CallProgress { ringing: true, ..CallProgress::default() };
+            // Whoever watched may be gone; the play goes on for the record.
+            let _ = progress.send(ringing);
+            tokio::select! {
+                () = tokio::time::sleep(RING_FOR) => {}
+                () = stop.cancelled() => {}
+            }
+            let _ = progress.send(CallProgress { cancelled: true, ..ringing });
+        }
+        let _ = ended.send(CallEnd::Ended(summary(number)));
+    });
+    CallWatch { progress: progress_watch, ended: ended_watch }
+}
+
+fn summary(number: MagicNumber) -> CallSummary {
+    let outcome = number.outcome();
+    let rang = outcome == CallOutcome::Rang;
+    let mut timeline = vec![
+        TimelineEntry { at: Duration::ZERO, event: TimelineEvent::Invite { cseq: 1 } },
+        TimelineEntry {
+            at: ANSWER_AFTER,
+            event: TimelineEvent::Response { status: number.status() },
+        },
+    ];
+    if rang {
+        timeline.push(TimelineEntry { at: ANSWER_AFTER + RING_FOR, event: TimelineEvent::Cancel });
+        let end = TimelineEvent::Response { status: 487 };
+        timeline.push(TimelineEntry { at: ANSWER_AFTER + RING_FOR, event: end });
+    }
+    let status = if rang || outcome == CallOutcome::Diverted { 487 } else { number.status() };
+    CallSummary {
+        call: CallHandle(0),
+        outcome,
+        rang,
+        status: Some(status),
+        q850: sip::outcome::usual_cause(status),
+        q850_from_reason: false,
+        retry_after: None,
+        target: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+        last_cseq: 1,
+        timeline,
+    }
+}
