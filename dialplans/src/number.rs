@@ -1,5 +1,6 @@
 //! Telephone numbers in the form of ITU-T E.164.
 
+mod pattern;
 pub(crate) mod typed;
 
 use std::fmt;

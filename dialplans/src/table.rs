@@ -3,7 +3,8 @@
 use crate::number::{E164, MAX_DIGITS};
 use crate::prefix::Prefix;
 
-/// How many interval starts share a fence: two cache lines of them.
+/// How many intervals make a block, and how many blocks a fence: their starts fill two
+/// cache lines.
 const BLOCK: usize = 16;
 /// No prefix owns the interval.
 const NOBODY: u32 = u32::MAX;
@@ -12,14 +13,27 @@ const NOBODY: u32 = u32::MAX;
 ///
 /// Every prefix is an interval of 15-digit values, and intervals of prefixes nest. Laid
 /// flat they are a sorted list of starts, each with the longest prefix that owns what
-/// follows; a look-up is one search for the last start not above the number. The first
-/// starts of blocks are kept apart, small enough for a cache near the processor.
+/// follows; a look-up is one search for the last start that is not above the number. The
+/// first starts of blocks are kept apart as fences, the first fences of 16 again as
+/// fences, and so on: a look-up reads one place on each floor, the upper floors are small
+/// enough to stay near the processor, and the block holds the answer beside its starts.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixTable {
-    fences: Vec<u64>,
-    starts: Vec<u64>,
-    owners: Vec<u32>,
+    /// The floors of fences, the smallest first; the smallest has 16 at most.
+    floors: Vec<Vec<u64>>,
+    blocks: Vec<Block>,
     entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    /// Where intervals start; unused places hold the greatest value.
+    starts: [u64; BLOCK],
+    /// Who owns each interval, as a place in `entries`, or [`NOBODY`].
+    owners: [u32; BLOCK],
+    /// What the owner says, so that it need not be fetched.
+    values: [u32; BLOCK],
+    lengths: [u8; BLOCK],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,61 +45,100 @@ struct Entry {
 }
 
 impl PrefixTable {
-    /// A table of these prefixes; of one that stands twice, the second place is the error.
+    /// A table of these prefixes; the error is one that stands twice.
     pub(crate) fn new(mut prefixes: Vec<(Prefix, u32)>) -> Result<Self, Prefix> {
         // A prefix comes before the longer ones that it holds.
         prefixes.sort_unstable_by_key(|(prefix, _)| (prefix.floor(), prefix.digit_count()));
         if let Some(pair) = prefixes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(pair[1].0);
         }
-        let mut table = Self {
-            fences: Vec::new(),
-            starts: Vec::with_capacity(prefixes.len()),
-            owners: Vec::with_capacity(prefixes.len()),
-            entries: Vec::with_capacity(prefixes.len()),
-        };
+        let mut entries = Vec::with_capacity(prefixes.len());
+        let mut intervals = Intervals::default();
         // The prefixes that hold the place reached, shortest first, with their ends.
         let mut open: Vec<(u32, u64)> = Vec::with_capacity(MAX_DIGITS + 1);
         for (index, (prefix, value)) in (0..NOBODY).zip(&prefixes) {
-            table.close_until(&mut open, prefix.floor());
+            intervals.close_until(&mut open, prefix.floor());
             let parent = open.last().map_or(NOBODY, |(parent, _)| *parent);
-            table.entries.push(Entry { parent, value: *value, length: prefix.digit_count() as u8 });
-            table.start(prefix.floor(), index);
+            entries.push(Entry { parent, value: *value, length: prefix.digit_count() as u8 });
+            intervals.start(prefix.floor(), index);
             open.push((index, prefix.floor() + prefix.width()));
         }
-        table.close_until(&mut open, u64::MAX);
-        table.fences = table.starts.iter().copied().step_by(BLOCK).collect();
-        Ok(table)
+        intervals.close_until(&mut open, u64::MAX);
+        let blocks: Vec<Block> =
+            intervals.0.chunks(BLOCK).map(|chunk| Block::new(chunk, &entries)).collect();
+        let mut floors = vec![blocks.iter().map(|block| block.starts[0]).collect::<Vec<u64>>()];
+        while floors[0].len() > BLOCK {
+            floors.insert(0, floors[0].iter().copied().step_by(BLOCK).collect());
+        }
+        Ok(Self { floors, blocks, entries })
     }
 
     /// The longest prefix of the number, by its count of digits, and its value.
     pub(crate) fn longest(&self, number: &E164) -> Option<(usize, u32)> {
-        self.holders(number).next()
+        let (block, within) = self.find(number)?;
+        let length = usize::from(block.lengths[within]);
+        if block.owners[within] != NOBODY && length <= number.digit_count() {
+            Some((length, block.values[within]))
+        } else {
+            self.holders(number).next()
+        }
     }
 
     /// Every prefix of the number, the longest first.
     pub(crate) fn holders(&self, number: &E164) -> impl Iterator<Item = (usize, u32)> + '_ {
         let digits = number.digit_count();
-        let place = number.value() * 10_u64.pow((MAX_DIGITS - digits) as u32);
-        let owner = self.owner_of(place);
+        let owner = self.find(number).map_or(NOBODY, |(block, within)| block.owners[within]);
         std::iter::successors(self.entry(owner), |entry| self.entry(entry.parent))
             // A prefix that is longer than the number may own its place, padded with zeros.
             .skip_while(move |entry| usize::from(entry.length) > digits)
             .map(|entry| (usize::from(entry.length), entry.value))
     }
 
-    fn owner_of(&self, place: u64) -> u32 {
-        let block = self.fences.partition_point(|start| *start <= place);
-        let Some(first) = block.checked_sub(1).map(|block| block * BLOCK) else { return NOBODY };
-        let last = self.starts.len().min(first + BLOCK);
-        let within = self.starts[first..last].iter().filter(|start| **start <= place).count();
-        self.owners[first + within - 1]
+    /// The block and the place in it of the interval that holds the number.
+    fn find(&self, number: &E164) -> Option<(&Block, usize)> {
+        let place = number.value() * 10_u64.pow((MAX_DIGITS - number.digit_count()) as u32);
+        let mut index = 0;
+        for floor in &self.floors {
+            let first = index * BLOCK;
+            let fences = floor.get(first..floor.len().min(first + BLOCK))?;
+            index =
+                first + fences.iter().filter(|start| **start <= place).count().checked_sub(1)?;
+        }
+        let block = self.blocks.get(index)?;
+        let within = block.starts.iter().filter(|start| **start <= place).count().checked_sub(1)?;
+        Some((block, within))
     }
 
     fn entry(&self, index: u32) -> Option<Entry> {
         self.entries.get(index as usize).copied()
     }
+}
 
+impl Block {
+    fn new(intervals: &[(u64, u32)], entries: &[Entry]) -> Self {
+        let mut block = Self {
+            starts: [u64::MAX; BLOCK],
+            owners: [NOBODY; BLOCK],
+            values: [0; BLOCK],
+            lengths: [0; BLOCK],
+        };
+        for (within, (start, owner)) in intervals.iter().enumerate() {
+            block.starts[within] = *start;
+            block.owners[within] = *owner;
+            if let Some(entry) = entries.get(*owner as usize) {
+                block.values[within] = entry.value;
+                block.lengths[within] = entry.length;
+            }
+        }
+        block
+    }
+}
+
+/// Where intervals start and who owns them, sorted.
+#[derive(Default)]
+struct Intervals(Vec<(u64, u32)>);
+
+impl Intervals {
     /// Closes what ends at `place` or before it; what lies outside goes on after it.
     fn close_until(&mut self, open: &mut Vec<(u32, u64)>, place: u64) {
         while let Some((_, end)) = open.pop_if(|(_, end)| *end <= place) {
@@ -94,12 +147,9 @@ impl PrefixTable {
     }
 
     fn start(&mut self, place: u64, owner: u32) {
-        if self.starts.last() == Some(&place) {
-            self.starts.pop();
-            self.owners.pop();
-        }
-        self.starts.push(place);
-        self.owners.push(owner);
+        // An interval of no width is none.
+        self.0.pop_if(|(last, _)| *last == place);
+        self.0.push((place, owner));
     }
 }
 

@@ -245,7 +245,8 @@ impl fmt::Display for PoolVerdict {
 impl fmt::Display for TrunkExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "trunk {}: {}", self.trunk, self.verdict)?;
-        if let Some(dialled) = self.dialled {
+        let takes = matches!(self.verdict, TrunkVerdict::First | TrunkVerdict::Second(_));
+        if let Some(dialled) = self.dialled.filter(|_| takes) {
             write!(f, "\n     dials {dialled}")?;
         }
         // A pool that is too small has said its arithmetic already.

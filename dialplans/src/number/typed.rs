@@ -8,9 +8,10 @@
 //! in but for trunk, country and international prefix, by construction.
 
 use phonenumber::Metadata;
-use phonenumber::metadata::DATABASE;
+use phonenumber::metadata::{DATABASE, Descriptor};
 use thiserror::Error;
 
+use super::pattern::{ends_without_captures, is_match};
 use super::{E164, Region};
 
 /// The longest text that is looked at, in bytes: a number with its separators is shorter.
@@ -103,19 +104,19 @@ fn national(digits: &str, region: Region) -> Result<E164, NumberError> {
     let home = DATABASE.by_id(region.as_str()).ok_or(NumberError::NotAPhoneNumber)?;
     let plans = Plans::of(home.country_code());
     let after_code = || digits.strip_prefix(&home.country_code().to_string());
-    let after_international_prefix = || {
-        let found = home.international_prefix()?.find(digits)?;
-        (found.start() == 0).then(|| &digits[found.end()..])
+    let international_prefix = home.international_prefix().map_or("", |prefix| prefix.as_str());
+    let from_abroad = || {
+        ends_without_captures(international_prefix, digits)
+            .filter(|end| *end > 0)
+            .find_map(|end| international(&digits[end..]).ok())
     };
-    plans
-        .find(digits)
-        .or_else(|| plans.find(after_code()?))
-        .or_else(|| international(after_international_prefix()?).ok())
-        .ok_or(match digits.len() {
+    plans.find(digits).or_else(|| plans.find(after_code()?)).or_else(from_abroad).ok_or(
+        match digits.len() {
             // Few digits that are no number of the region are meant as a short code.
             ..=SHORT_CODE_DIGITS => NumberError::NotAPhoneNumber,
             _ => NumberError::NumberInvalid,
-        })
+        },
+    )
 }
 
 /// The country code, which is the only one that the digits can start with.
@@ -145,9 +146,7 @@ impl Plans {
         let national = if as_it_stands {
             digits
         } else {
-            self.plans.iter().find_map(|plan| {
-                after_trunk_prefix(plan, digits).filter(|rest| has_number(plan, rest))
-            })?
+            self.plans.iter().find_map(|plan| after_trunk_prefix(plan, digits))?
         };
         // Where a whole number has fewer digits than any other, it is left out: it looks
         // like a short code everywhere else.
@@ -155,27 +154,23 @@ impl Plans {
     }
 }
 
-/// The digits after the trunk prefix of the plan, if they start with one.
+/// The number of the plan that follows its trunk prefix.
 fn after_trunk_prefix<'a>(plan: &Metadata, digits: &'a str) -> Option<&'a str> {
-    let by_name = || digits.strip_prefix(plan.national_prefix()?);
-    let by_pattern = || {
-        if plan.national_prefix_transform_rule().is_some() {
-            // The rule would exchange digits for others.
-            return None;
-        }
-        let found = plan.national_prefix_for_parsing()?.captures(digits)?;
-        // A group holds a carrier code or an area code that would be lost or put elsewhere.
-        let has_group = found.iter().skip(1).any(|group| group.is_some());
-        let whole = found.get(0).filter(|whole| whole.start() == 0 && !has_group)?;
-        Some(&digits[whole.end()..])
-    };
-    by_pattern().or_else(by_name)
+    // A capturing group holds a carrier code or an area code that would be lost or put
+    // elsewhere, so what needs one is no trunk prefix here.
+    let pattern = plan.national_prefix_for_parsing().map_or("", |pattern| pattern.as_str());
+    let by_pattern = ends_without_captures(pattern, digits).map(|end| &digits[end..]);
+    plan.national_prefix()
+        .and_then(|prefix| digits.strip_prefix(prefix))
+        .into_iter()
+        .chain(by_pattern)
+        .find(|national| has_number(plan, national))
 }
 
 /// Whether the plan has this national number as it stands.
 fn has_number(plan: &Metadata, national: &str) -> bool {
     let types = plan.descriptors();
-    types.general().is_match(national)
+    is_of(types.general(), national)
         && [
             types.mobile(),
             types.fixed_line(),
@@ -190,5 +185,11 @@ fn has_number(plan: &Metadata, national: &str) -> bool {
         ]
         .into_iter()
         .flatten()
-        .any(|kind| kind.is_match(national))
+        .any(|kind| is_of(kind, national))
+}
+
+fn is_of(kind: &Descriptor, national: &str) -> bool {
+    let lengths = kind.possible_length();
+    (lengths.is_empty() || lengths.contains(&(national.len() as u16)))
+        && is_match(kind.national_number().as_str(), national)
 }

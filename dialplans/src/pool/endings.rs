@@ -11,8 +11,12 @@ use crate::tail::CodeLength;
 pub(crate) struct Endings {
     /// The numbers, sorted, no two ranges touching.
     ranges: Vec<(u64, u64)>,
-    /// The same numbers as rectangles of heads and tails, by their first tail.
-    segments: Vec<Segment>,
+    /// The heads that have every tail, as rectangles.
+    full: Vec<Segment>,
+    /// The numbers under other heads, as rectangles of heads and tails by their first tail.
+    partial: Vec<Segment>,
+    /// For each of these, the last tail of it and of all before it.
+    furthest: Vec<u64>,
     /// The distinct tails, sorted, no two runs touching.
     tails: Vec<Run>,
     /// How many heads have every tail.
@@ -27,12 +31,6 @@ struct Segment {
     head_count: u64,
     first: u64,
     last: u64,
-}
-
-impl Segment {
-    fn has_tail(&self, tail: u64) -> bool {
-        (self.first..=self.last).contains(&tail)
-    }
 }
 
 /// Tails from `first` to `last`, with `before` tails in the runs before this one.
@@ -53,18 +51,18 @@ impl Endings {
             cut(*first, *last, space, &mut segments);
         }
         segments.sort_unstable_by_key(|segment| segment.first);
-        let mut before = 0;
-        let tails = merge(segments.iter().map(|segment| (segment.first, segment.last)).collect())
-            .into_iter()
-            .map(|(first, last)| {
-                let run = Run { first, last, before };
-                before += last - first + 1;
-                run
+        let tails = runs(segments.iter().map(|segment| (segment.first, segment.last)).collect());
+        let is_full = |segment: &Segment| segment.first == 0 && segment.last == space - 1;
+        let (full, partial): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(is_full);
+        let furthest = partial
+            .iter()
+            .scan(0, |furthest, segment: &Segment| {
+                *furthest = segment.last.max(*furthest);
+                Some(*furthest)
             })
             .collect();
-        let is_full = |segment: &&Segment| segment.first == 0 && segment.last == space - 1;
-        let full_heads = segments.iter().filter(is_full).map(|segment| segment.head_count).sum();
-        Self { ranges, segments, tails, full_heads, space }
+        let full_heads = full.iter().map(|segment| segment.head_count).sum();
+        Self { ranges, full, partial, furthest, tails, full_heads, space }
     }
 
     /// All numbers of several sets with codes of one length.
@@ -169,10 +167,12 @@ impl Endings {
     }
 
     fn segments_with(&self, tail: u64) -> impl Iterator<Item = &Segment> {
-        self.segments
-            .iter()
-            .take_while(move |segment| segment.first <= tail)
-            .filter(move |segment| segment.has_tail(tail))
+        let started = self.partial.partition_point(|segment| segment.first <= tail);
+        let before = self.partial[..started].iter().zip(&self.furthest).rev();
+        let reaching = before.take_while(move |(_, furthest)| **furthest >= tail);
+        let partial =
+            reaching.map(|(segment, _)| segment).filter(move |segment| segment.last >= tail);
+        self.full.iter().chain(partial)
     }
 }
 
@@ -180,6 +180,17 @@ impl fmt::Debug for Endings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endings({} of {} numbers hidden)", self.count(), self.numbers())
     }
+}
+
+/// The tails of these intervals as runs.
+fn runs(intervals: Vec<(u64, u64)>) -> Vec<Run> {
+    let mut before = 0;
+    let run = |(first, last)| {
+        let run = Run { first, last, before };
+        before += last - first + 1;
+        run
+    };
+    merge(intervals).into_iter().map(run).collect()
 }
 
 /// Sorts intervals and joins those that overlap or touch.
