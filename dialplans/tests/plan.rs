@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use dozvon_dialplans::{
     CallerId, CallerIdPool, CallerIdWish, CodeLength, CountryCode, DialError, DialFormat, Dialplan,
-    DialplanError, E164, EndingCount, NumberRange, Plan, PlanError, PlanRequest, PoolChoice,
-    PoolName, Prefix, RecentTails, RestingCallerIds, Route, SkipReason, Tail, Translation,
-    TrunkDialling, TrunkHealth, TrunkName, TrunkState,
+    DialplanError, E164, EndingCount, KeepsCallerId, NumberRange, Plan, PlanError, PlanRequest,
+    PoolChoice, PoolName, Prefix, RecentTails, RestingCallerIds, Route, SkipReason, Tail,
+    Translation, TrunkDialling, TrunkHealth, TrunkName, TrunkState, TrunkVerdict,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -236,6 +236,42 @@ fn a_trunk_with_too_few_endings_is_passed_over_for_one_with_enough() {
     assert!(
         matches!(&plan.skipped[0].reason, SkipReason::PoolTooSmall(count) if count.left == 100)
     );
+}
+
+#[test]
+fn a_caller_id_is_kept_where_a_draw_of_its_own_would_be_too_small() {
+    let pools = [
+        pool("small", 4, &["north", "south"], &["+78121230000-+78121230099"]),
+        pool("tiny", 4, &["south"], &["+78431230000-+78431230009"]),
+    ];
+    let routes = [route("+7", &["north", "south"], &[])];
+    let dialplan = Dialplan::new(trunks(&["north", "south"]), pools, routes).unwrap();
+    let request = PlanRequest { allow_small_pools: [pool_name("small")].into(), ..request() };
+    let recent = RecentTails::none();
+    let plan = plan_with(&dialplan, MOBILE, &request, &recent, &[]).unwrap();
+    assert_eq!(names(&plan), ["north", "south"]);
+    assert_eq!(plan.second.unwrap().caller_id, plan.first.caller_id);
+    let explained = dialplan.explain(&number(MOBILE), &request, &recent, &health(&[]));
+    assert_eq!(explained.trunks[1].verdict, TrunkVerdict::Second(KeepsCallerId::Always));
+}
+
+#[test]
+fn a_third_trunk_is_not_tried_and_draws_nothing() {
+    let names = ["north", "south", "west"];
+    let pools = names.map(|name| {
+        let exchange = name.len() * 100;
+        let range = format!("+7495{exchange}0000-+7495{exchange}9999");
+        pool(name, 4, &[name], &[&range])
+    });
+    let plan_over = |names: &[&str], rng: &mut ChaCha20Rng| {
+        let routes = [route("+7", names, &[])];
+        let dialplan = Dialplan::new(trunks(&["north", "south", "west"]), pools.clone(), routes);
+        let (to, recent) = (number(MOBILE), RecentTails::none());
+        dialplan.unwrap().plan(rng, &to, &request(), &recent, &health(&[])).unwrap()
+    };
+    let (mut three, mut two) = (ChaCha20Rng::seed_from_u64(13), ChaCha20Rng::seed_from_u64(13));
+    assert_eq!(plan_over(&names, &mut three), plan_over(&names[..2], &mut two));
+    assert_eq!(three, two, "the generators have thrown alike");
 }
 
 #[test]

@@ -88,6 +88,8 @@ fn what_is_no_number_is_not_made_into_one() {
         ("tel:tel:+79161234567", "RU", NOT_A_NUMBER),
         ("+7 916 123-45-67 ext. 12", "RU", NOT_A_NUMBER),
         ("+79161234567x12", "RU", NOT_A_NUMBER),
+        ("+7 916 CALL 123-45-67", "RU", NOT_A_NUMBER),
+        ("O9161234567", "RU", NOT_A_NUMBER),
         ("+79161234567;ext=12", "RU", NOT_A_NUMBER),
         ("tel:89161234567;phone-context=+7", "RU", NOT_A_NUMBER),
         ("+79161234567,,1", "RU", NOT_A_NUMBER),

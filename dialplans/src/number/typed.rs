@@ -148,8 +148,8 @@ impl Plans {
         } else {
             self.plans.iter().find_map(|plan| after_trunk_prefix(plan, digits))?
         };
-        // Where a whole number has fewer digits than any other, it is left out: it looks
-        // like a short code everywhere else.
+        // A few plans of small islands have whole numbers of 6 digits and fewer; those are
+        // left out, for everywhere else they are short codes.
         E164::parse(&format!("+{}{national}", self.code)).ok()
     }
 }
