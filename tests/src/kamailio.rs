@@ -33,7 +33,8 @@ impl Default for Account {
     fn default() -> Self {
         Self {
             domain: "carrier.example".to_owned(),
-            user: "74951230000".to_owned(),
+            // Not a number: a full one in a log would be a fault.
+            user: "trunk-17".to_owned(),
             password: "correct-horse-battery".to_owned(),
             algorithm: "MD5".to_owned(),
             granted_s: 3600,

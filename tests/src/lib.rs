@@ -4,7 +4,9 @@
 //! Helpers panic where a test could only fail anyway, and say what they waited for. A peer that is
 //! not installed is no failure: [`peers::lacking`] prints the reason and the test ends.
 
+pub mod canary;
 pub mod capture;
+pub mod gateway;
 pub mod http;
 pub mod kamailio;
 pub mod peers;

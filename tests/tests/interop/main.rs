@@ -1,3 +1,5 @@
 //! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy.
 
+mod carriers;
 mod peers_alone;
+mod proxy;
