@@ -17,6 +17,7 @@ mod schema;
 mod section;
 mod source;
 mod suggest;
+mod syntax;
 
 use diagnostic::fault::Faults;
 

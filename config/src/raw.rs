@@ -5,6 +5,10 @@ use toml_edit::{Document, InlineTable, Item, Table, Value};
 use crate::diagnostic::fault::Faults;
 use crate::diagnostic::{Code, guessed, is_secret_name};
 use crate::source::{Source, Span, Spanned};
+use crate::syntax;
+
+/// The headings whose tables have names that operators give.
+const NAMED: [&str; 5] = ["trunks", "pools", "purposes", "accounts", "templates"];
 
 /// A value as TOML knows it.
 #[derive(Debug)]
@@ -89,20 +93,34 @@ pub(crate) fn read(sources: &[Source<'_>], faults: &mut Faults) -> Raw {
     for (file, source) in sources.iter().enumerate() {
         match Document::parse(source.text) {
             Ok(document) => {
-                let table = table(file, document.as_table());
+                let mut table = table(file, document.as_table());
                 find_secrets(source, &table, &mut raw.secrets);
+                if file > 0 {
+                    refuse_includes(&mut table, faults);
+                }
                 merge(&mut raw.root, table, true, faults);
             }
             Err(error) => {
                 raw.is_broken = true;
                 raw.secrets.extend(guessed(file, source.text));
-                let at = error.span().unwrap_or(0..0);
-                let span = Span { file, start: at.start, end: at.end };
-                faults.add(Code::Syntax, span, error.message());
+                syntax::explain(file, source, &error, faults);
             }
         }
     }
     raw
+}
+
+/// One level is enough, and a circle cannot come of it.
+fn refuse_includes(table: &mut RawTable, faults: &mut Faults) {
+    table.entries.retain(|entry| {
+        let is_include = entry.key.value == "include";
+        if is_include {
+            faults
+                .add(Code::IncludeNested, entry.key.span, "an included file cannot include others")
+                .help("name all files in the \"include\" of the first one");
+        }
+        !is_include
+    });
 }
 
 /// Adds the entries of another file. Tables are joined and lists of tables are chained; any other
@@ -188,9 +206,17 @@ fn span(file: usize, range: Option<std::ops::Range<usize>>) -> Span {
 
 /// Notes every value whose key sounds like a secret's, also where the key is misspelt, and the
 /// password within an address.
-fn find_secrets(source: &Source<'_>, table: &RawTable, secrets: &mut Vec<Span>) {
-    for entry in &table.entries {
-        find_in(source, &entry.value, is_secret_name(&entry.key.value), secrets);
+fn find_secrets(source: &Source<'_>, root: &RawTable, secrets: &mut Vec<Span>) {
+    for heading in &root.entries {
+        match &heading.value.value {
+            // The names that operators give say nothing: `[purposes.password_reset]`.
+            RawValue::Table(table) if NAMED.contains(&&*heading.key.value) => {
+                for named in &table.entries {
+                    find_in(source, &named.value, false, secrets);
+                }
+            }
+            _ => find_in(source, &heading.value, is_secret_name(&heading.key.value), secrets),
+        }
     }
 }
 
@@ -215,14 +241,25 @@ fn find_in(
         }
         _ if is_secret => secrets.push(value.span),
         RawValue::Text(_) => {
-            let written = source.text.get(value.span.start..value.span.end).unwrap_or_default();
-            if let Some((start, end)) = password_in_url(written) {
-                let (start, end) = (value.span.start + start, value.span.start + end);
-                secrets.push(Span { file: value.span.file, start, end });
-            }
+            let Span { file, start, end } = value.span;
+            let written = source.text.get(start..end).unwrap_or_default();
+            let found = [password_in_url(written), password_in_query(written)];
+            secrets.extend(found.into_iter().flatten().map(|(from, until)| Span {
+                file,
+                start: start + from,
+                end: start + until,
+            }));
         }
         _ => {}
     }
+}
+
+/// Where the password stands in `scheme://host/database?password=…`, with all that follows it.
+pub(crate) fn password_in_query(text: &str) -> Option<(usize, usize)> {
+    let query = text.find("://").and_then(|at| text[at..].find('?').map(|query| at + query))?;
+    let start = query + text[query..].find("password=")? + "password=".len();
+    let end = start + text[start..].trim_end_matches(['"', '\'']).len();
+    (start < end).then_some((start, end))
 }
 
 /// Where the password stands in `scheme://user:password@host`.

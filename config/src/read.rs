@@ -14,6 +14,8 @@ pub(crate) mod sms;
 pub(crate) mod template;
 pub(crate) mod trunk;
 
+use sip::{UserPart, UserPartError};
+
 use crate::config::Config;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
@@ -33,7 +35,7 @@ pub(crate) struct Names<'a> {
 /// Reads every section. The result means something only when no fault was added.
 pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
     let file = Section::root(faults, root);
-    check_includes(&file, faults);
+    file.texts_or_none(faults, "include");
     let names = Names {
         trunks: root.names_in("trunks"),
         pools: root.names_in("pools"),
@@ -84,19 +86,20 @@ pub(crate) fn includes(root: &RawTable) -> Vec<String> {
     }
 }
 
-fn check_includes(file: &Section<'_>, faults: &mut Faults) {
-    let nested = file.get("include").filter(|value| value.span.file > 0);
-    if let Some(nested) = nested {
-        faults
-            .add(Code::IncludeNested, nested.span, "an included file cannot include others")
-            .help("name all files in the include of the first one");
-    } else {
-        file.texts_or_none(faults, "include");
-    }
-}
-
 fn database_url(root: &RawTable) -> Option<Span> {
     root.at(&["database", "url"]).map(|entry| entry.value.span)
+}
+
+/// The user part of a SIP address; the error says which character is in the way.
+pub(crate) fn user_part(text: &str) -> Result<UserPart, String> {
+    UserPart::new(text).map_err(|error| match error {
+        UserPartError::Forbidden(_, at) => match text.get(at..).and_then(|t| t.chars().next()) {
+            Some('@') => "a user has no \"@\"; what follows it goes to \"domain\"".to_owned(),
+            Some(character) => format!("a user cannot hold {character:?}"),
+            None => error.to_string(),
+        },
+        UserPartError::Empty | UserPartError::TooLong => error.to_string(),
+    })
 }
 
 /// A name of one of the files' tables, or a fault.

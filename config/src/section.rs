@@ -30,12 +30,11 @@ impl<'a> Section<'a> {
         root: &'a RawTable,
         schema: &'static Schema,
     ) -> Self {
-        match root.get(schema.path) {
-            Some(entry) => {
-                Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
-            }
-            None => Self { table: &NOTHING, schema, name: "", place: None },
-        }
+        let open = |entry: &'a RawEntry| {
+            Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
+        };
+        let nothing = Self { table: &NOTHING, schema, name: "", place: None };
+        root.get(schema.path).and_then(open).unwrap_or(nothing)
     }
 
     /// The tables under a heading such as `trunks`, in the order of the files.
@@ -49,7 +48,7 @@ impl<'a> Section<'a> {
         let open = |entry: &'a RawEntry| {
             Self::open(faults, schema, &entry.key.value, entry.key.span, &entry.value)
         };
-        entries.iter().map(open).collect()
+        entries.iter().filter_map(open).collect()
     }
 
     /// A value that should be a table; its unknown keys are faults.
@@ -59,18 +58,18 @@ impl<'a> Section<'a> {
         name: &'a str,
         place: Span,
         value: &'a Spanned<RawValue>,
-    ) -> Self {
+    ) -> Option<Self> {
         let table = match &value.value {
             RawValue::Table(table) => table,
             other => {
                 let message = format!("{name:?} wants a table, found {}", other.kind());
                 faults.add(Code::WrongType, value.span, message);
-                &NOTHING
+                return None;
             }
         };
         let section = Self { table, schema, name, place: Some(place) };
         section.check_keys(faults);
-        section
+        Some(section)
     }
 
     /// The section of the whole file.
@@ -136,7 +135,8 @@ impl<'a> Section<'a> {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("keys here: {}", suggest::list(names())),
         };
-        let message = format!("{} has no key {written:?}", self.title());
+        let owner = if self.schema.path.is_empty() { "Dozvon".to_owned() } else { self.title() };
+        let message = format!("{owner} has no key {written:?}");
         faults.add(Code::UnknownKey, span, message).help(help);
     }
 }

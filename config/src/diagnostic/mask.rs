@@ -32,11 +32,13 @@ pub(crate) fn masks(source: &Source<'_>, span: Span, secrets: &[Span]) -> Vec<Ra
 }
 
 /// What may be a secret in a text that is no TOML: all that follows the first `=` after a
-/// secret's name in a line, and every line after such a name when strings of several lines occur.
+/// secret's name, up to the next line that begins like a statement; or up to the end, when
+/// strings of several lines occur.
 pub(crate) fn guessed(file: usize, text: &str) -> Vec<Span> {
     let has_long_strings = text.contains("\"\"\"") || text.contains("'''");
     let mut secrets = Vec::new();
     let mut start = 0;
+    let mut is_hiding = false;
     for line in text.split_inclusive('\n') {
         let end = start + line.len();
         if let Some(at) = secret_at(line) {
@@ -45,21 +47,35 @@ pub(crate) fn guessed(file: usize, text: &str) -> Vec<Span> {
                 break;
             }
             secrets.push(Span { file, start: start + at, end: start + line.trim_end().len() });
+            is_hiding = true;
+        } else if is_hiding && !is_statement(line) {
+            secrets.push(Span { file, start, end: start + line.trim_end().len() });
+        } else {
+            is_hiding = false;
         }
         start = end;
     }
     secrets
 }
 
+/// Whether a line begins with a heading, or with a key and `=`.
+fn is_statement(line: &str) -> bool {
+    let line = line.trim_start();
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let after = line.trim_start_matches(is_bare);
+    line.starts_with('[') || (after.len() < line.len() && after.trim_start().starts_with('='))
+}
+
 /// Where in a line a secret may begin.
 fn secret_at(line: &str) -> Option<usize> {
-    let url = line.find("://").filter(|at| line[*at..].contains('@')).map(|at| at + 3);
+    // The address of a database may hold its password.
+    let url = line.find("//").filter(|at| line[*at..].contains('@')).map(|at| at + 2);
     let mut from = 0;
     while let Some(at) = line[from..].find('=') {
         let key = line[..from + at].trim_end();
         let name_start = key.rfind([' ', '\t', '{', ',', '.', '[', '(']).map_or(0, |at| at + 1);
         let name = key[name_start..].trim_matches(['"', '\'']);
-        if is_secret_name(name) {
+        if is_secret_name(name) || name == "url" {
             let after = &line[from + at + 1..];
             let blank = after.len() - after.trim_start().len();
             let begin = from + at + 1 + blank;
@@ -90,9 +106,15 @@ mod tests {
             masked("x = { user = \"a\", password = \"b\""),
             "x = { user = \"a\", password = ***"
         );
-        assert_eq!(masked("url = \"postgres://u:p@h/d"), "url = \"postgres://***");
+        assert_eq!(masked("url = \"postgres://u:p@h/d"), "url = ***");
         assert_eq!(masked("key = = \"abc\""), "key = ***");
         assert_eq!(masked("listen = 5\n[a\n"), "listen = 5\n[a\n");
+    }
+
+    #[test]
+    fn a_secret_broken_over_lines_is_hidden_up_to_the_next_statement() {
+        let shown = masked("key = \"hun\nter2\"\n\nlisten = 5\n");
+        assert_eq!(shown, "key = ***\n***\n***\nlisten = 5\n");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use dialplans::{PoolChoice, PoolName, Region};
-use sip::UserPart;
 
 use crate::config::account::Account;
 use crate::diagnostic::Code;
@@ -11,10 +10,10 @@ use crate::diagnostic::fault::Faults;
 use crate::name::{AccountName, PurposeName};
 use crate::raw::RawTable;
 use crate::read::purpose::PASSWORD_RESET;
-use crate::read::{Names, table_name};
+use crate::read::{Names, table_name, user_part};
 use crate::schema;
 use crate::section::Section;
-use crate::section::list::is_known;
+use crate::section::list::{is_known, parse_each};
 use crate::section::scalar::not_built;
 use crate::source::Spanned;
 
@@ -74,8 +73,9 @@ fn read(section: &Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Accoun
             .filter_map(|name| PurposeName::parse(name.value).ok())
             .collect(),
     };
-    let senders = section.parsed_texts(faults, "senders", Code::BadUser, UserPart::new);
-    let senders = senders.unwrap_or_default().into_iter().map(|sender| sender.value).collect();
+    let senders = section.texts_or_none(faults, "senders").unwrap_or_default();
+    let senders = parse_each(faults, "senders", Code::BadUser, senders, user_part);
+    let senders = senders.into_iter().map(|sender| sender.value).collect();
     let default_region = section.parsed(faults, "default_region", Code::BadRegion, Region::parse);
     Account { pools, purposes, senders, default_region }
 }

@@ -10,6 +10,7 @@ use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::endings::starts_with;
 use crate::raw::RawTable;
+use crate::read::purpose;
 use crate::source::Span;
 
 /// Checks the parts that were read without a fault against each other.
@@ -35,10 +36,11 @@ fn timeouts(root: &RawTable, config: &Config, faults: &mut Faults) {
         let limits = [("ring_limit", trunk.ring_limit), ("no_ring_limit", trunk.no_ring_limit)];
         for (key, limit) in limits {
             let name = trunk.name.as_str();
-            let cut = config.purposes.iter().find(|(_, purpose)| {
+            let cut = config.purposes.iter().find(|(purpose, rules)| {
                 let is_ring = key == "ring_limit";
-                let is_used = !is_ring || purpose.ring_limit.is_none();
-                is_used && (limit > purpose.call_limit || (is_ring && limit == purpose.call_limit))
+                let is_used = !is_ring || rules.ring_limit.is_none();
+                let is_cut = limit > rules.call_limit || (is_ring && limit == rules.call_limit);
+                is_used && is_cut && !purpose::is_untouched(purpose, rules)
             });
             let Some((purpose, rules)) = cut else { continue };
             let written = root.at(&["trunks", name, key]).map(|entry| entry.value.span);

@@ -8,7 +8,7 @@ use crate::config::database::{Database, OnOutage, PostgresUrl, Retention, Store}
 use crate::config::secret::SecretRef;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
-use crate::raw::password_in_url;
+use crate::raw::{password_in_query, password_in_url};
 use crate::read::secret;
 use crate::schema;
 use crate::section::Section;
@@ -86,6 +86,11 @@ fn check_server(rest: &str, url: Spanned<&str>, faults: &mut Faults) {
     let is_clean = url.value.bytes().all(|byte| byte.is_ascii_graphic());
     // Without a host, the query may name a socket's folder.
     let has_host = !host.is_empty() || after.contains("host=");
+    if password_in_query(url.value).is_some() {
+        faults
+            .add(Code::BadUrl, url.span, "\"url\" holds a password behind its question mark")
+            .help("password = { credential = \"dozvon-db\" }");
+    }
     if !is_clean || !has_host || database.is_empty() {
         faults
             .add(Code::BadUrl, url.span, "\"url\" lacks the host or the database")
@@ -100,13 +105,42 @@ fn take_password(url: Spanned<&str>, faults: &mut Faults) -> (String, Option<Sec
     };
     secret::warn_inline(faults, url.span, "the database's password");
     let without = format!("{}{}", &url.value[..start - 1], &url.value[end..]);
-    (without, Some(SecretRef::Inline(Secret::new(&url.value[start..end]))))
+    let password = percent_decoded(&url.value[start..end]);
+    (without, Some(SecretRef::Inline(Secret::new(&password))))
+}
+
+/// The text with each `%41` as the byte it stands for (RFC 3986 section 2.1).
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                bytes.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 fn retention(section: &Section<'_>, faults: &mut Faults) -> Retention {
     let found = section.get("retention");
-    let table = found
-        .map(|value| Section::open(faults, &schema::RETENTION, "retention", value.span, value));
+    let table = found.and_then(|value| {
+        Section::open(faults, &schema::RETENTION, "retention", value.span, value)
+    });
     let whole = |faults: &mut Faults, key: &str, default: u64, most: i64| match &table {
         Some(table) => table.whole(faults, key, default, 1..=most),
         None => default,

@@ -157,7 +157,7 @@ fn channel(
     match &step.value {
         RawValue::Text(word) => choose(faults, "channel", step.with(word.as_str()), &CHANNELS),
         RawValue::Table(_) => {
-            let table = Section::open(faults, &schema::STEP, section.name, step.span, step);
+            let table = Section::open(faults, &schema::STEP, section.name, step.span, step)?;
             if table.get("channel").is_none() {
                 table.missing(faults, "channel", "channel = \"flash_call\"");
             }

@@ -38,7 +38,10 @@ pub(crate) fn read_all(
     let mut seen: BTreeMap<Prefix, Span> = BTreeMap::new();
     let mut routes = Vec::new();
     for value in values {
-        let section = Section::open(faults, &schema::ROUTE, "routes", value.span, value);
+        let Some(section) = Section::open(faults, &schema::ROUTE, "routes", value.span, value)
+        else {
+            continue;
+        };
         let route = faults.unless_wrong(|faults| read(&section, &parts, faults)).flatten();
         let Some(place) = section.place_of("prefix") else { continue };
         let Some(route) = route else { continue };
@@ -67,29 +70,37 @@ fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option
     }
     let prefix = section.parsed(faults, "prefix", Code::BadPrefix, Prefix::parse);
     let ring_limit = section.seconds(faults, "ring_limit", 1..=60, Zero::IsRefused);
-    let pools = match section.texts(faults, "pools") {
-        None => PoolChoice::Any,
-        Some(texts) => {
-            let names = &parts.names.pools;
-            let is_pool = |name: &Spanned<&str>| {
-                is_known(faults, Code::RouteUnknownPool, "pool", *name, names)
-            };
-            let known: Vec<_> = texts.into_iter().filter(is_pool).collect();
-            PoolChoice::named(known.iter().filter_map(|name| PoolName::parse(name.value).ok()))
-        }
-    };
+    let pools = pools(section, parts, faults);
+    // A pool that is misspelt may be just the one that a trunk shows.
+    let is_whole = parts.is_whole && pools.is_some();
+    let pools = pools.unwrap_or(PoolChoice::Any);
     let trunks = match section.texts(faults, "trunks") {
-        Some(texts) => named_trunks(&texts, &pools, parts, faults),
+        Some(texts) => {
+            named_trunks(&texts, parts, faults, |trunk| !is_whole || parts.may_show(trunk, &pools))
+        }
         None => {
             let may_show = |trunk: &&TrunkName| parts.may_show(trunk, &pools);
             let trunks: Vec<_> = parts.by_priority.iter().filter(may_show).cloned().collect();
-            if trunks.is_empty() && section.get("trunks").is_none() && parts.is_whole {
+            if trunks.is_empty() && section.get("trunks").is_none() && is_whole {
                 section.missing(faults, "trunks", "no trunk may show the pools of this route");
             }
             trunks
         }
     };
     Some(Route { prefix: prefix?, trunks: trunks.into(), pools, ring_limit })
+}
+
+/// The pools that a route names; `None`: one of them is not there.
+fn pools(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option<PoolChoice> {
+    let Some(texts) = section.texts(faults, "pools") else { return Some(PoolChoice::Any) };
+    let names = &parts.names.pools;
+    let mut pools = Vec::new();
+    let mut are_known = true;
+    for name in texts {
+        are_known &= is_known(faults, Code::RouteUnknownPool, "pool", name, names);
+        pools.extend(PoolName::parse(name.value).ok());
+    }
+    are_known.then(|| PoolChoice::named(pools))
 }
 
 /// What routes are made of.
@@ -112,9 +123,9 @@ impl Parts<'_> {
 
 fn named_trunks(
     texts: &[Spanned<&str>],
-    pools: &PoolChoice,
     parts: &Parts<'_>,
     faults: &mut Faults,
+    may_show: impl Fn(&TrunkName) -> bool,
 ) -> Vec<TrunkName> {
     let mut trunks = Vec::new();
     for name in texts {
@@ -122,7 +133,7 @@ fn named_trunks(
             continue;
         }
         let Ok(trunk) = TrunkName::parse(name.value) else { continue };
-        if parts.is_whole && !parts.may_show(&trunk, pools) {
+        if !may_show(&trunk) {
             faults
                 .add(
                     Code::RouteTrunkWithoutPool,

@@ -15,7 +15,7 @@ use crate::config::trunk::price::Price;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::raw::RawTable;
-use crate::read::{secret, table_name};
+use crate::read::{secret, table_name, user_part};
 use crate::schema;
 use crate::section::Section;
 use crate::section::scalar::{Zero, choose};
@@ -279,7 +279,7 @@ fn realms(section: &Section<'_>, faults: &mut Faults) -> Vec<String> {
 }
 
 fn user(section: &Section<'_>, key: &str, faults: &mut Faults) -> Option<UserPart> {
-    section.parsed(faults, key, Code::BadUser, UserPart::new)
+    section.parsed(faults, key, Code::BadUser, user_part)
 }
 
 fn text(section: &Section<'_>, key: &str, faults: &mut Faults) -> Option<String> {

@@ -55,7 +55,7 @@ impl<'a> Section<'a> {
         Some(texts)
     }
 
-    /// Strings that `parse` understands, with the places of those it does; perhaps none.
+    /// Strings that `parse` understands, with the places of those it does.
     pub(crate) fn parsed_texts<T, E: std::fmt::Display>(
         &self,
         faults: &mut Faults,
@@ -63,15 +63,8 @@ impl<'a> Section<'a> {
         code: Code,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<Spanned<T>>> {
-        let texts = self.texts_or_none(faults, key)?;
-        let parse_one = |text: Spanned<&str>| match parse(text.value) {
-            Ok(value) => Some(text.with(value)),
-            Err(error) => {
-                faults.add(code, text.span, format!("{key:?}: {error}"));
-                None
-            }
-        };
-        Some(texts.into_iter().filter_map(parse_one).collect())
+        let texts = self.texts(faults, key)?;
+        Some(parse_each(faults, key, code, texts, parse))
     }
 
     /// A list whose values may be strings or tables.
@@ -90,10 +83,28 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A value in a list that is of the wrong type.
+    /// A value of the wrong type, in a list or by itself.
     pub(crate) fn wrong_element(&self, faults: &mut Faults, key: &str, found: &Spanned<RawValue>) {
         self.wrong_type(faults, key, found);
     }
+}
+
+/// What `parse` understands of some texts; the rest are faults.
+pub(crate) fn parse_each<T, E: std::fmt::Display>(
+    faults: &mut Faults,
+    key: &str,
+    code: Code,
+    texts: Vec<Spanned<&str>>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Vec<Spanned<T>> {
+    let parse_one = |text: Spanned<&str>| match parse(text.value) {
+        Ok(value) => Some(text.with(value)),
+        Err(error) => {
+            faults.add(code, text.span, format!("{key:?}: {error}"));
+            None
+        }
+    };
+    texts.into_iter().filter_map(parse_one).collect()
 }
 
 /// Whether a name is the name of a part that the files define; if not, that is a fault.

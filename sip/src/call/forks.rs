@@ -20,7 +20,7 @@ const BYES_LIMIT: u32 = 3;
 /// The dialogs of one INVITE, each on its way out.
 #[derive(Debug, Default)]
 pub(crate) struct Forks {
-    list: Vec<Box<Fork>>,
+    list: Vec<Fork>,
 }
 
 #[derive(Debug)]
@@ -73,15 +73,17 @@ impl Forks {
             .write(transmit, |out| dialog.write_ack(out, by.wire, branch, credentials))
             .map(Box::from)
             .unwrap_or_default();
-        let mut fork = Box::new(Fork {
+        let mut fork = Fork {
             to_tag: to_tag.into(),
             dialog,
             ack,
             credentials: Credentials::default(),
             byes: 0,
             bye: None,
-        });
+        };
         fork.send_bye(now, common, by);
+        // A call is answered by one phone: room for several would be room for nobody.
+        self.list.reserve_exact(1);
         self.list.push(fork);
         true
     }

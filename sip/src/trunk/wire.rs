@@ -60,7 +60,7 @@ impl Wire {
             caller_id_in: settings.caller_id_in.clone(),
             from_user: settings.from_user.clone(),
             user: settings.user.clone(),
-            headers: settings.headers.iter().filter(|line| is_writable(line)).cloned().collect(),
+            headers: settings.headers.iter().filter(is_writable).cloned().collect(),
             product: product.to_owned(),
         }
     }
@@ -195,7 +195,8 @@ fn contact(settings: &TrunkSettings, address: SocketAddr) -> String {
 
 /// Whether a line of the operator's can stand in a request. One that cannot is left out: it must
 /// not stop every call of its trunk.
-fn is_writable((name, value): &&(String, String)) -> bool {
+fn is_writable(line: &&(String, String)) -> bool {
+    let (name, value) = line;
     let mut scratch = Vec::new();
     let mut writer = Writer::request(&mut scratch, crate::message::Method::Options, "sip:a@b");
     writer.named_header(name, value);

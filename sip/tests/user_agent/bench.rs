@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 use dozvon_sip as sip;
 use sip::{
     CallHandle, CallIdentity, CallRequest, CallSummary, CallerId, Event, Incoming, MessageHandle,
-    OutboundMessage, Remote, Secret, SendMessageError, Settings, Target, TrunkHandle,
-    TrunkSettings, UserAgent, UserPart,
+    OutboundMessage, Remote, Secret, SendMessageError, Settings, Target, TransportError,
+    TrunkHandle, TrunkSettings, UserAgent, UserPart,
 };
 
 /// The trunk's address.
 pub(crate) const CARRIER: &str = "192.0.2.10:5060";
 /// Ours.
 pub(crate) const LOCAL: &str = "198.51.100.7:5060";
+
+/// What a proxy asks of an INVITE.
+pub(crate) const PROXY_CHALLENGE: &str = "Proxy-Authenticate: Digest realm=\"sip.example.ru\", \
+                                          nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"\r\n";
 
 pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -254,6 +258,13 @@ impl Bench {
 
     pub(crate) fn hang_up(&mut self, call: CallHandle) {
         self.ua.hang_up(self.now, call);
+        self.drain();
+    }
+
+    /// The network refuses what went to this address.
+    pub(crate) fn refuse(&mut self, peer: &str) {
+        let remote = Remote::udp(address(peer));
+        self.ua.handle_transport_error(self.now, remote, TransportError::Refused);
         self.drain();
     }
 

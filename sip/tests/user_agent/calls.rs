@@ -3,10 +3,7 @@
 use dozvon_sip as sip;
 use sip::{CallOutcome, Event, TimelineEvent};
 
-use crate::bench::{Bench, CARRIER, address, call_request, ms, parameter, secs, trunk_settings};
-
-const PROXY_CHALLENGE: &str = "Proxy-Authenticate: Digest realm=\"sip.example.ru\", \
-                               nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"\r\n";
+use crate::bench::{Bench, CARRIER, PROXY_CHALLENGE, address, ms};
 
 #[test]
 fn a_flash_call_rings_is_cancelled_and_ends_as_rang() {

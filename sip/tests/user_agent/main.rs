@@ -1,5 +1,16 @@
 //! The user agent against a scripted carrier, in virtual time and without a socket.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answered;
 mod bench;
 mod calls;
+mod cancelling;
+mod interrupted;
+mod refusals;
+mod requests;
+mod silence;
+mod strangers;
+mod texts;
+mod torture;
 mod trunks;

@@ -89,7 +89,7 @@ fn target(
             }
         },
         RawValue::Table(_) => {
-            let table = Section::open(faults, &schema::TARGET, section.name, value.span, value);
+            let table = Section::open(faults, &schema::TARGET, section.name, value.span, value)?;
             if table.get("address").is_none() {
                 table.missing(faults, "address", "address = \"192.0.2.1:5060\"");
             }

@@ -37,8 +37,7 @@ impl ActiveCall {
             }
             Method::Invite => self.refused_response(now, common, trunk, (branch, response)),
             Method::Cancel if branch == self.round.branch => {
-                self.cancel_response(now, common, status);
-                true
+                self.cancel_response(now, common, status)
             }
             Method::Bye => {
                 let wire = Arc::clone(&self.wire);
@@ -175,12 +174,17 @@ impl ActiveCall {
     }
 
     /// A response to the CANCEL; it never ends the INVITE (RFC 3261 section 9.1).
-    fn cancel_response(&mut self, now: Instant, common: &mut Common, status: u16) {
-        let Some(cancel) = &mut self.cancel else { return };
+    fn cancel_response(&mut self, now: Instant, common: &mut Common, status: u16) -> bool {
+        let Some(cancel) = &mut self.cancel else { return false };
         let progress = cancel.handle_response(now, common, status);
-        if progress != Progress::Response || status < 200 {
-            return;
+        if progress == Progress::Response && status >= 200 {
+            self.interrupted_answered(now, common, status);
         }
+        true
+    }
+
+    /// The CANCEL of an earlier process's call has its final response.
+    fn interrupted_answered(&mut self, now: Instant, common: &mut Common, status: u16) {
         let Some(tries) = self.interrupted else { return };
         if status == 481 && tries > 0 && self.state != State::Over {
             self.interrupted = Some(tries - 1);
