@@ -1,7 +1,6 @@
 //! The search for what may stand nowhere in clear: full numbers, codes, passwords.
 
-use sqlx::{Connection, Row, SqliteConnection};
-
+use crate::database::Look;
 use crate::gateway::{DESTINATION_PREFIX, POOL_PREFIX};
 use crate::kamailio::Account;
 
@@ -85,58 +84,15 @@ impl Canary {
     /// # Panics
     /// When the database cannot be read.
     pub async fn scan_database(&self, url: &str) -> Scan {
-        if url.starts_with("sqlite:") {
-            self.scan_sqlite(url).await
-        } else {
-            self.scan_postgres(url).await
-        }
-    }
-
-    async fn scan_sqlite(&self, url: &str) -> Scan {
-        let mut connection = SqliteConnection::connect(url).await.expect("the file opens");
-        let columns = "select m.name, c.name from sqlite_schema m, pragma_table_xinfo(m.name) c \
-                       where m.type = 'table'";
-        let columns: Vec<(String, String)> =
-            sqlx::query_as(columns).fetch_all(&mut connection).await.expect("the schema is read");
-        let mut scan = Scan::default();
-        for (table, column) in columns {
-            let query = format!("select cast(\"{column}\" as blob) from \"{table}\"");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(query));
-            let rows = rows.fetch_all(&mut connection).await.expect("a column is read");
-            let values = rows.iter().filter_map(|row| row.get::<Option<Vec<u8>>, _>(0));
-            self.take(&mut scan, &format!("{table}.{column}"), values);
+        let (mut look, mut scan) = (Look::into(url).await, Scan::default());
+        for (table, column) in look.columns().await {
+            scan.columns += 1;
+            for value in look.values(&table, &column).await {
+                scan.values += 1;
+                scan.hits.extend(self.hits(&format!("{table}.{column}"), &value));
+            }
         }
         scan
-    }
-
-    async fn scan_postgres(&self, url: &str) -> Scan {
-        let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
-        let columns = "select table_schema || '.' || quote_ident(table_name), column_name, \
-                       data_type = 'bytea' from information_schema.columns \
-                       where table_schema not in ('pg_catalog', 'information_schema')";
-        let columns: Vec<(String, String, bool)> =
-            sqlx::query_as(columns).fetch_all(&mut connection).await.expect("the schema is read");
-        let mut scan = Scan::default();
-        for (table, column, is_bytes) in columns {
-            let value = match is_bytes {
-                true => format!("\"{column}\""),
-                false => format!("convert_to(\"{column}\"::text, 'UTF8')"),
-            };
-            let query = format!("select {value} from {table}");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(query));
-            let rows = rows.fetch_all(&mut connection).await.expect("a column is read");
-            let values = rows.iter().filter_map(|row| row.get::<Option<Vec<u8>>, _>(0));
-            self.take(&mut scan, &format!("{table}.{column}"), values);
-        }
-        scan
-    }
-
-    fn take(&self, scan: &mut Scan, place: &str, values: impl Iterator<Item = Vec<u8>>) {
-        scan.columns += 1;
-        for value in values {
-            scan.values += 1;
-            scan.hits.extend(self.hits(place, &value));
-        }
     }
 }
 
@@ -172,11 +128,13 @@ fn has_number(bytes: &[u8], prefix: &[u8], length: usize) -> bool {
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
+    memchr::memmem::find(bytes, part).is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{Connection, SqliteConnection};
+
     use super::*;
 
     #[test]
@@ -223,6 +181,6 @@ mod tests {
         canary.add_number("+74951230042");
         let scan = canary.scan_database(&url).await;
         assert_eq!((scan.columns, scan.values), (3, 3));
-        assert_eq!(scan.hits, ["a.n: secret 0 as text", "b.b: secret 0 as text"]);
+        assert_eq!(scan.hits, ["\"a\".\"n\": secret 0 as text", "\"b\".\"b\": secret 0 as text"]);
     }
 }

@@ -6,10 +6,12 @@
 
 pub mod canary;
 pub mod capture;
+pub mod database;
 pub mod gateway;
 pub mod http;
 pub mod kamailio;
 pub mod peers;
+pub mod phones;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -42,6 +42,12 @@ pub fn skip(reason: &str) {
     println!("SKIPPED: {reason}");
 }
 
+/// Prints a measured figure, which `tests/run` shows with the test's layer.
+#[expect(clippy::print_stdout, reason = "tests/run reads this line from the test's output")]
+pub fn figure(figure: &str) {
+    println!("FIGURE: {figure}");
+}
+
 /// Whether the long forms were asked for (`tests/run --long`).
 #[must_use]
 pub fn long_form() -> bool {
