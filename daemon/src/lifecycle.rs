@@ -20,7 +20,8 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::{KeyWish, Scope, create_key};
 use crate::app::{App, Parts, Settings};
 use crate::clock::Clock;
-use crate::http::{Connections, router};
+use crate::http::serve::Connections;
+use crate::http::{operator_router, router};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey, SecretKeyError};
@@ -28,6 +29,7 @@ use crate::settings::{SecretError, password, secret_bytes};
 use crate::store::{Location, OpenError, Store, migrate};
 use crate::telemetry;
 use crate::ua_driver::{BindError, Driver, DriverSettings, TrunkSpec};
+use crate::{messages, verification};
 
 /// Where SQLite is kept when the file names no path and systemd no folder.
 const STATE_FOLDER: &str = "/var/lib/dozvon";
@@ -184,7 +186,7 @@ impl Daemon {
             stop: stop.clone(),
             metrics,
         });
-        app.recover().await?;
+        take_up(&app).await?;
         let connections = Connections::new(CONNECTION_LIMIT, stop.clone(), tasks);
         let api = listen(&app, &connections).await?;
         let socket = app.settings().config.api.socket.clone();
@@ -292,20 +294,34 @@ fn install_metrics() -> Option<PrometheusHandle> {
     Some(handle)
 }
 
+/// Settles what a dead process left behind, and starts the timers of what is open.
+async fn take_up(app: &App) -> Result<(), StartError> {
+    let found = verification::recovery::recover(app).await?;
+    let texts = messages::recover(app).await?;
+    if found.calls + found.open + texts > 0 {
+        tracing::info!(
+            calls = found.calls,
+            verifications = found.open,
+            texts,
+            "took up the work of an earlier process"
+        );
+    }
+    app.tasks().spawn(verification::expiry::run(app.clone()));
+    Ok(())
+}
+
 async fn listen(app: &App, connections: &Connections) -> Result<Vec<SocketAddr>, StartError> {
     let settings = app.settings();
     let api = &settings.config.api;
     let mut bound = Vec::new();
-    let shared = |address: &SocketAddr| api.operator_listen.contains(address);
     for address in &api.listen {
-        let router = if shared(address) { router::all(app) } else { router::api(app) };
-        bound.push(serve(*address, router, app, connections).await?);
+        bound.push(serve(*address, router(app), app, connections).await?);
     }
     for address in api.operator_listen.iter().filter(|address| !api.listen.contains(address)) {
-        serve(*address, router::operator(app), app, connections).await?;
+        serve(*address, operator_router(app), app, connections).await?;
     }
     let listener = bind_socket(&api.socket)?;
-    app.tasks().spawn(connections.clone().serve_unix(listener, router::all(app)));
+    app.tasks().spawn(connections.clone().serve_unix(listener, router(app)));
     Ok(bound)
 }
 

@@ -27,7 +27,6 @@ pub(super) enum State {
 pub(super) struct Leg {
     pub(super) call_id: Vec<u8>,
     pub(super) branch: Vec<u8>,
-    pub(super) called: String,
     /// The request as it came: every answer is built from it.
     pub(super) request: Vec<u8>,
     pub(super) source: SocketAddr,
@@ -74,7 +73,6 @@ impl Leg {
         Self {
             call_id: invite.call_id,
             branch: invite.branch,
-            called: invite.called,
             request: invite.request,
             source: invite.source,
             tag,

@@ -100,7 +100,11 @@ pub(super) async fn place(ask: &Ask, number: &str) -> Exit {
                     text(&call["outcome"])
                 ));
                 for entry in call["timeline"].as_array().into_iter().flatten() {
-                    output::line(format_args!("{:>8} ms  {}", text(&entry["t_ms"]), text(&entry["event"])));
+                    output::line(format_args!(
+                        "{:>8} ms  {}",
+                        text(&entry["t_ms"]),
+                        text(&entry["event"])
+                    ));
                 }
             }
         }

@@ -147,7 +147,11 @@ async fn print_record(api: &Endpoint, id: &str) -> Result<(), DemoError> {
     let object = expect("read the record", api.get(&format!("/v1/verifications/{id}")).await?)?;
     let call = &object["steps"][0]["calls"][0];
     output::line("");
-    output::line(format_args!("The call record: {} over trunk {}", text(&call["id"]), text(&call["trunk"])));
+    output::line(format_args!(
+        "The call record: {} over trunk {}",
+        text(&call["id"]),
+        text(&call["trunk"])
+    ));
     output::line(format_args!("  outcome {}", text(&call["outcome"])));
     for entry in call["timeline"].as_array().into_iter().flatten() {
         output::line(format_args!("  {:>6} ms  {}", text(&entry["t_ms"]), text(&entry["event"])));
@@ -204,8 +208,9 @@ fn code_of(phone: &Phone, object: &Value) -> Result<String, DemoError> {
     let length = object["code"]["length"].as_u64().and_then(|length| usize::try_from(length).ok());
     let start = length.and_then(|length| phone.caller_id.len().checked_sub(length));
     let code = start.and_then(|start| phone.caller_id.get(start..));
-    code.map(str::to_owned)
-        .ok_or_else(|| DemoError::Missing("the phone shows fewer digits than the code has".to_owned()))
+    code.map(str::to_owned).ok_or_else(|| {
+        DemoError::Missing("the phone shows fewer digits than the code has".to_owned())
+    })
 }
 
 /// Another code of the same length.

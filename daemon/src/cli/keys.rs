@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ConfigFile, Exit, load, output, run};
-use crate::accounts::{KeyWish, Network, Scope, create_key, list_keys, revoke_key};
+use crate::accounts::{KeyWish, Network, Scope, Scopes, create_key, list_keys, revoke_key};
 use crate::lifecycle::StoreParts;
 use crate::randomness::Stream;
 use crate::store::{ApiKey, ApiKeyId, Store};
@@ -30,7 +30,7 @@ pub(super) enum KeysCommand {
         test: bool,
         /// Networks it may be used from, as 192.0.2.0/24, with commas.
         #[arg(long, value_delimiter = ',')]
-        networks: Vec<Network>,
+        networks: Vec<String>,
         /// What its owner calls it.
         #[arg(long)]
         label: Option<String>,
@@ -58,11 +58,14 @@ pub(super) enum KeysCommand {
 pub(super) async fn keys(command: KeysCommand) -> Exit {
     match command {
         KeysCommand::Create { file, account, gateway, scopes, test, networks, label, days } => {
-            let wished = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>();
-            let scopes = match wished {
-                Ok(scopes) if scopes.is_empty() && gateway => vec![Scope::Operator],
-                Ok(scopes) if scopes.is_empty() => vec![Scope::Verify],
-                Ok(scopes) => scopes,
+            let usual = if gateway { Scope::Operator } else { Scope::Verify };
+            let read = read_scopes(&scopes, usual).and_then(|scopes| {
+                let networks = networks.iter().map(|text| Network::parse(text));
+                let networks = networks.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+                Ok((scopes, networks))
+            });
+            let (scopes, networks) = match read {
+                Ok(read) => read,
                 Err(error) => {
                     output::complain(format_args!("error: {error}"));
                     return Exit::Failure;
@@ -71,7 +74,7 @@ pub(super) async fn keys(command: KeysCommand) -> Exit {
             let wish = KeyWish {
                 account: (!gateway).then_some(account),
                 live: !test,
-                scopes: scopes.into_iter().collect(),
+                scopes,
                 networks,
                 label,
                 valid_for: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
@@ -81,6 +84,13 @@ pub(super) async fn keys(command: KeysCommand) -> Exit {
         KeysCommand::List { file, json } => list(&file, json).await,
         KeysCommand::Revoke { file, id } => revoke(&file, &id).await,
     }
+}
+
+fn read_scopes(words: &[String], usual: Scope) -> Result<Scopes, String> {
+    if words.is_empty() {
+        return Ok([usual].into_iter().collect());
+    }
+    Scopes::parse(&words.join(",")).map_err(|error| error.to_string())
 }
 
 async fn create(file: &ConfigFile, wish: KeyWish) -> Exit {
@@ -165,7 +175,7 @@ fn as_json(key: &ApiKey) -> serde_json::Value {
 }
 
 async fn revoke(file: &ConfigFile, id: &str) -> Exit {
-    let Ok(id) = id.parse::<ApiKeyId>() else {
+    let Ok(id) = ApiKeyId::parse(id) else {
         output::complain("error: a key's id has 10 characters");
         return Exit::Failure;
     };

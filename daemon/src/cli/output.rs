@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 /// Prints one line to standard output. A closed pipe ends the program quietly, as `head` wants.
-pub fn line(text: impl std::fmt::Display) {
+pub(super) fn line(text: impl std::fmt::Display) {
     let mut out = io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
@@ -11,19 +11,19 @@ pub fn line(text: impl std::fmt::Display) {
 }
 
 /// Prints one line to standard error.
-pub fn complain(text: impl std::fmt::Display) {
+pub(super) fn complain(text: impl std::fmt::Display) {
     // Nobody is left to hear that nobody is left to hear.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Whether a person reads standard output.
-pub fn is_for_people() -> bool {
+pub(super) fn is_for_people() -> bool {
     io::stdout().is_terminal()
 }
 
 /// Columns as wide as their widest cell, a header first; numbers are right-aligned by the
 /// caller's choice of `right`.
-pub fn table(header: &[&str], right: &[usize], rows: &[Vec<String>]) {
+pub(super) fn table(header: &[&str], right: &[usize], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -53,7 +53,8 @@ fn print_trunks(list: &[Value]) {
         .iter()
         .map(|trunk| {
             let number = |key: &str| trunk[key].as_u64().map_or("-".to_owned(), |n| n.to_string());
-            let ner = trunk["ner"].as_f64().map_or("-".to_owned(), |ner| format!("{:.0}", ner * 100.0));
+            let ner =
+                trunk["ner"].as_f64().map_or("-".to_owned(), |ner| format!("{:.0}", ner * 100.0));
             vec![
                 text(&trunk["name"]),
                 text(&trunk["state"]),

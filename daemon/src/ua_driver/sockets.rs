@@ -50,11 +50,6 @@ impl Sockets {
         self.udp.iter().map(|(address, _)| *address)
     }
 
-    /// How many sockets there are.
-    pub(super) fn len(&self) -> usize {
-        self.udp.len()
-    }
-
     /// One socket with its bound address.
     pub(super) fn get(&self, index: usize) -> (SocketAddr, &UdpSocket) {
         let (address, socket) = &self.udp[index];

@@ -28,7 +28,8 @@ pub(super) async fn prove(stage: &Stage, count: u32) -> Result<(), DemoError> {
     output::line("");
     let started = Instant::now();
     let bar = ProgressBar::new(u64::from(count));
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} calls, {per_sec}, {eta}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} calls, {per_sec}, {eta}")
+    {
         bar.set_style(style);
     }
     let mut tasks = JoinSet::new();
@@ -120,10 +121,8 @@ fn print_tables(stage: &Stage, proved: &[Proved], elapsed: Duration) {
         repeated += usize::from(ended.repeated);
         status_487 += usize::from(ended.status == 487);
     }
-    let mut to_ring: Vec<u64> = proved
-        .iter()
-        .filter_map(|one| u64::try_from(one.to_ring?.as_millis()).ok())
-        .collect();
+    let mut to_ring: Vec<u64> =
+        proved.iter().filter_map(|one| u64::try_from(one.to_ring?.as_millis()).ok()).collect();
     let rate = proved.len() as f64 / elapsed.as_secs_f64();
     output::table(
         &["", "MIN", "MEDIAN", "MAX"],

@@ -43,8 +43,7 @@ impl Phones {
         match report {
             Report::Registered { expires_s, .. } => self.registered = *expires_s > 0,
             Report::Invited { call, called, caller_id, .. } => {
-                let phone =
-                    Phone { call: call.clone(), caller_id: caller_id.clone(), ended: None };
+                let phone = Phone { call: call.clone(), caller_id: caller_id.clone(), ended: None };
                 self.by_number.insert(called.clone(), phone);
                 self.numbers.insert(call.clone(), called.clone());
             }

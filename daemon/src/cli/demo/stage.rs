@@ -81,8 +81,7 @@ impl Stage {
     /// Waits for the trunk's binding.
     pub(super) async fn wait_registered(&self) -> Result<(), DemoError> {
         ladder::head("carrier");
-        self.wait_for("the trunk did not register", |phones| phones.registered.then_some(()))
-            .await
+        self.wait_for("the trunk did not register", |phones| phones.registered.then_some(())).await
     }
 
     /// Waits for the INVITE to `number`.
@@ -187,11 +186,8 @@ async fn start_carrier() -> Result<(Child, Arc<Told>, SocketAddr), DemoError> {
         .spawn()
         .map_err(|error| start("the carrier", error))?;
     let stdout = child.stdout.take().ok_or_else(|| start("the carrier", "it has no output"))?;
-    let told = Arc::new(Told {
-        phones: Mutex::default(),
-        draw: true.into(),
-        lines: watch::channel(0).0,
-    });
+    let told =
+        Arc::new(Told { phones: Mutex::default(), draw: true.into(), lines: watch::channel(0).0 });
     let mut lines = BufReader::new(stdout).lines();
     let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
     let address = match first {
