@@ -321,6 +321,9 @@ impl Authenticator {
             }
             entry.end = credentials.values.len();
         }
+        // They are kept as long as the call rings, and thousands may.
+        credentials.values.shrink_to_fit();
+        credentials.entries.shrink_to_fit();
     }
 }
 

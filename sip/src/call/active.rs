@@ -25,12 +25,12 @@ use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
 
 /// CSeq number of the first INVITE of a call.
-const FIRST_CSEQ: u32 = 1;
+pub(super) const FIRST_CSEQ: u32 = 1;
 /// An INVITE above this size should not travel by UDP (RFC 3261 section 18.1.1).
 const LARGE_INVITE: usize = 1300;
 /// CSeq numbers above the last known one that are tried when an earlier process's INVITE is to be
 /// cancelled: one for each round of challenges that may have followed what was written down.
-const LATER_CSEQS: u32 = 3;
+const LATER_CSEQS: u8 = 3;
 
 /// One call, from its INVITE to the last repeat that may come.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct ActiveCall {
     called: UserPart,
     caller_id: CallerId,
     media_port: u16,
-    expires_s: u32,
+    expires_s: u16,
     limits: Limits,
     state: State,
     round: Round,
@@ -58,7 +58,7 @@ pub(crate) struct ActiveCall {
     /// Gone when the end is told.
     timeline: Option<Timeline>,
     /// For a call of an earlier process: the CSeq numbers that are left to try.
-    interrupted: Option<u32>,
+    interrupted: Option<u8>,
     /// What the timer queue holds for this call.
     pub(crate) armed: Option<Instant>,
     /// Whether the trunk counts this call among those that are up.
@@ -90,13 +90,7 @@ impl ActiveCall {
         (handle, place): (CallHandle, u32),
         (remote, request): (Remote, CallRequest),
     ) -> Self {
-        let limits = Limits {
-            ring: request.ring_limit,
-            no_ring: request.no_ring_limit,
-            no_answer: request.no_answer_timeout,
-            until: now + request.call_limit,
-            after_cancel: common.settings.timings.transaction(),
-        };
+        let limits = Limits::new(now, &request, common.settings.timings);
         let terms = common.terms(&remote);
         let mut call = Self {
             handle,
@@ -109,7 +103,7 @@ impl ActiveCall {
             called: request.called,
             caller_id: request.caller_id,
             media_port: request.media_port,
-            expires_s: request.call_limit.as_millis().div_ceil(1000).clamp(1, 3600) as u32,
+            expires_s: request.call_limit.as_millis().div_ceil(1000).clamp(1, 3600) as u16,
             limits,
             state: State::calling(now, &limits),
             round: Round {
@@ -121,7 +115,7 @@ impl ActiveCall {
             credentials: Credentials::default(),
             cancel: None,
             forks: Forks::default(),
-            timeline: Some(Timeline::start(now, FIRST_CSEQ)),
+            timeline: Some(Timeline::start(now)),
             interrupted: None,
             armed: None,
             counted: true,
@@ -142,10 +136,7 @@ impl ActiveCall {
         (handle, place): (CallHandle, u32),
         call: InterruptedCall,
     ) -> Self {
-        let zero = std::time::Duration::ZERO;
-        let after_cancel = common.settings.timings.transaction();
-        let limits =
-            Limits { ring: zero, no_ring: zero, no_answer: zero, until: now, after_cancel };
+        let limits = Limits::none(now, common.settings.timings);
         let branch = Branch::derive(&call.identity, Purpose::Invite, call.last_cseq);
         let mut call = Self {
             handle,
@@ -431,7 +422,7 @@ impl ActiveCall {
             branch: self.round.branch,
             cseq: self.round.cseq,
             credentials: &self.credentials,
-            expires_s: self.expires_s,
+            expires_s: u32::from(self.expires_s),
             media_port: self.media_port,
         }
     }

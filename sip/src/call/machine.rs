@@ -11,19 +11,61 @@
 
 use std::time::{Duration, Instant};
 
-/// The limits of one call.
+use crate::call::CallRequest;
+use crate::timer::Timings;
+
+/// The limits of one call, in milliseconds where they are durations: a call is small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How long it may ring.
-    pub(crate) ring: Duration,
-    /// From each INVITE without ringing.
-    pub(crate) no_ring: Duration,
-    /// From each INVITE without a provisional response.
-    pub(crate) no_answer: Duration,
+    ring_ms: u32,
+    no_ring_ms: u32,
+    no_answer_ms: u32,
+    after_cancel_ms: u32,
     /// When the whole call has to end.
     pub(crate) until: Instant,
+}
+
+impl Limits {
+    /// Those that the daemon asks for.
+    pub(crate) fn new(now: Instant, request: &CallRequest, timings: Timings) -> Self {
+        Self {
+            ring_ms: milliseconds(request.ring_limit),
+            no_ring_ms: milliseconds(request.no_ring_limit),
+            no_answer_ms: milliseconds(request.no_answer_timeout),
+            after_cancel_ms: milliseconds(timings.transaction()),
+            until: now + request.call_limit,
+        }
+    }
+
+    /// Those of a call that only has to be cancelled.
+    pub(crate) fn none(now: Instant, timings: Timings) -> Self {
+        let after_cancel_ms = milliseconds(timings.transaction());
+        Self { ring_ms: 0, no_ring_ms: 0, no_answer_ms: 0, after_cancel_ms, until: now }
+    }
+
+    /// How long it may ring, from the ringing signal.
+    fn ring(&self) -> Duration {
+        Duration::from_millis(self.ring_ms.into())
+    }
+
+    /// From each INVITE without ringing.
+    fn no_ring(&self) -> Duration {
+        Duration::from_millis(self.no_ring_ms.into())
+    }
+
+    /// From each INVITE without a provisional response.
+    fn no_answer(&self) -> Duration {
+        Duration::from_millis(self.no_answer_ms.into())
+    }
+
     /// 64·T1: how long after a CANCEL the final response is awaited.
-    pub(crate) after_cancel: Duration,
+    fn after_cancel(&self) -> Duration {
+        Duration::from_millis(self.after_cancel_ms.into())
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Why a call is cancelled.
@@ -170,13 +212,13 @@ pub(crate) enum Cause {
 impl State {
     /// The state right after an INVITE was sent, the first one or an authenticated one.
     pub(crate) fn calling(now: Instant, limits: &Limits) -> Self {
-        Self::Calling { no_answer: now + limits.no_answer, no_ring: now + limits.no_ring }
+        Self::Calling { no_answer: now + limits.no_answer(), no_ring: now + limits.no_ring() }
     }
 
     /// The state right after the CANCEL of an earlier process's INVITE was sent.
     pub(crate) fn undoing(now: Instant, limits: &Limits) -> Self {
         // Whether it rings is nobody's news: the call was ended as interrupted.
-        Self::Undoing { late_ring: true, until: now + limits.after_cancel }
+        Self::Undoing { late_ring: true, until: now + limits.after_cancel() }
     }
 
     /// Whether the end was told.
@@ -254,7 +296,7 @@ impl State {
             }
             (Self::Abandoned, Input::Provisional(signal)) => {
                 let late_ring = signal == Signal::Ringing;
-                *self = Self::Undoing { late_ring, until: now + limits.after_cancel };
+                *self = Self::Undoing { late_ring, until: now + limits.after_cancel() };
                 Step { cancel: true, late_ringing: late_ring, ..Step::default() }
             }
             (Self::Undoing { late_ring: false, until }, Input::Provisional(Signal::Ringing)) => {
@@ -307,7 +349,7 @@ impl State {
                 Step::default()
             }
             Signal::Ringing => {
-                *self = Self::Ringing { until: (now + limits.ring).min(limits.until) };
+                *self = Self::Ringing { until: (now + limits.ring()).min(limits.until) };
                 Step { ringing: true, ..Step::default() }
             }
             Signal::Diverted => self.cancel(now, limits, Reason::Diverted, signal),
@@ -324,12 +366,12 @@ impl State {
     fn cancel(&mut self, now: Instant, limits: &Limits, reason: Reason, signal: Signal) -> Step {
         let rang = signal == Signal::Ringing;
         let reason = if signal == Signal::Diverted { Reason::Diverted } else { reason };
-        *self = Self::Cancelling { reason, rang, until: now + limits.after_cancel };
+        *self = Self::Cancelling { reason, rang, until: now + limits.after_cancel() };
         Step { cancel: true, ringing: rang, cancelled: rang, ..Step::default() }
     }
 
     fn cancel_ringing(&mut self, now: Instant, limits: &Limits, reason: Reason) -> Step {
-        *self = Self::Cancelling { reason, rang: true, until: now + limits.after_cancel };
+        *self = Self::Cancelling { reason, rang: true, until: now + limits.after_cancel() };
         Step { cancel: true, cancelled: reason != Reason::Diverted, ..Step::default() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::active::FIRST_CSEQ;
 use super::{TimelineEntry, TimelineEvent};
 
 /// More than this is not kept: a far side that sends endless different responses would otherwise
@@ -28,16 +29,15 @@ const INVITE: u32 = 1000;
 #[derive(Debug)]
 pub(crate) struct Timeline {
     start: Instant,
-    first_cseq: u32,
     entries: Vec<Packed>,
 }
 
 impl Timeline {
     /// Starts with the first INVITE.
-    pub(crate) fn start(now: Instant, first_cseq: u32) -> Self {
-        // INVITE, 407, INVITE, 100, 180, CANCEL, 487: a call that goes well has at most eight.
-        let mut timeline = Self { start: now, first_cseq, entries: Vec::with_capacity(8) };
-        timeline.enter(now, TimelineEvent::Invite { cseq: first_cseq });
+    pub(crate) fn start(now: Instant) -> Self {
+        // INVITE, 100, 183, 180, CANCEL, 487: a call that goes well has at most six.
+        let mut timeline = Self { start: now, entries: Vec::with_capacity(6) };
+        timeline.enter(now, TimelineEvent::Invite { cseq: FIRST_CSEQ });
         timeline
     }
 
@@ -49,7 +49,7 @@ impl Timeline {
     /// Writes an entry down.
     pub(crate) fn enter(&mut self, now: Instant, event: TimelineEvent) {
         let code = match event {
-            TimelineEvent::Invite { cseq } => INVITE + cseq.saturating_sub(self.first_cseq),
+            TimelineEvent::Invite { cseq } => INVITE + cseq.saturating_sub(FIRST_CSEQ),
             TimelineEvent::Response { status } => u32::from(status),
             TimelineEvent::Cancel => CANCEL,
             TimelineEvent::Ack => ACK,
@@ -73,7 +73,6 @@ impl Timeline {
 
     /// The history as it is told.
     pub(crate) fn told(self) -> Vec<TimelineEntry> {
-        let first_cseq = self.first_cseq;
         self.entries
             .into_iter()
             .map(|packed| TimelineEntry {
@@ -84,7 +83,7 @@ impl Timeline {
                     BYE => TimelineEvent::Bye,
                     TIMEOUT => TimelineEvent::Timeout,
                     TRANSPORT_ERROR => TimelineEvent::TransportError,
-                    code @ INVITE.. => TimelineEvent::Invite { cseq: first_cseq + (code - INVITE) },
+                    code @ INVITE.. => TimelineEvent::Invite { cseq: FIRST_CSEQ + (code - INVITE) },
                     code => TimelineEvent::Response { status: code as u16 },
                 },
             })

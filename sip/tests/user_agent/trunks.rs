@@ -107,6 +107,48 @@ fn private_address_in_contact_is_replaced() {
 }
 
 #[test]
+fn a_static_trunk_learns_our_address_from_any_response() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    let seen = invite.answer(486, "a", "");
+    bench.receive(&seen.replace(";rport;", ";rport=40001;received=203.0.113.9;"));
+    bench.take("ACK");
+    bench.place(call_request(2));
+    assert!(bench.take("INVITE").header("Contact").contains("@203.0.113.9:40001"));
+}
+
+#[test]
+fn only_the_registrar_teaches_a_registered_trunk_its_address() {
+    let mut bench = registering();
+    register(&mut bench);
+    let (_, invite) = bench.invite();
+    let seen = invite.answer(486, "a", "");
+    bench.receive(&seen.replace(";rport;", ";rport=40001;received=203.0.113.9;"));
+    bench.take("ACK");
+    bench.wait(secs(10));
+    bench.assert_silent();
+    bench.place(call_request(2));
+    assert!(bench.take("INVITE").header("Contact").contains("@198.51.100.7:5060;"));
+}
+
+#[test]
+fn a_fixed_external_address_stands_in_via_contact_and_offer() {
+    let mut settings = trunk_settings();
+    settings.external =
+        sip::External::Fixed { address: "203.0.113.5".parse().unwrap(), port: Some(5070) };
+    let mut bench = Bench::with(settings);
+    let (_, invite) = bench.invite();
+    assert!(invite.header("Via").contains(" 203.0.113.5:5070;"));
+    assert!(invite.header("Contact").contains("@203.0.113.5:5070"));
+    assert!(invite.body().contains("\r\nc=IN IP4 203.0.113.5\r\n"));
+    let seen = invite.answer(486, "a", "");
+    bench.receive(&seen.replace(";rport;", ";rport=40001;received=203.0.113.9;"));
+    bench.take("ACK");
+    bench.place(call_request(2));
+    assert!(bench.take("INVITE").header("Contact").contains("@203.0.113.5:5070"));
+}
+
+#[test]
 fn another_address_seen_at_a_refresh_is_registered_at_once() {
     let mut bench = registering();
     register(&mut bench);
