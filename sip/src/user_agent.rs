@@ -28,7 +28,7 @@ use crate::server::transactions::{Keys, ServerTransaction};
 use crate::settings::Settings;
 use crate::text::active::ActiveText;
 use crate::timer::TimerQueue;
-use crate::transport::{Remote, Transmit, TransportError};
+use crate::transport::{ConnectionHandle, Remote, Transmit, TransportError};
 use crate::trunk::list::Trunks;
 use arena::Arena;
 use common::{Common, Owner};
@@ -57,6 +57,8 @@ struct Core {
     server_keys: Keys,
     /// An answer while it is written.
     answer: Vec<u8>,
+    /// Stream connections that are open, with their far ends.
+    connections: BTreeMap<ConnectionHandle, Remote>,
     /// How many trunks are on their way out.
     leaving: usize,
     is_shutting_down: bool,
@@ -91,6 +93,7 @@ impl UserAgent {
             servers: Arena::default(),
             server_keys: Keys::new(),
             answer: Vec::new(),
+            connections: BTreeMap::new(),
             leaving: 0,
             is_shutting_down: false,
             shutdown_told: false,
@@ -117,6 +120,8 @@ impl UserAgent {
     pub fn handle_transport_error(&mut self, now: Instant, remote: Remote, kind: TransportError) {
         // What the network's reason was changes nothing here: each says that nobody read it.
         let _: TransportError = kind;
+        // Requests are sent to an address; which connection leads there is the driver's to know.
+        let remote = Remote { connection: None, ..remote };
         let core = &mut self.core;
         core.calls_transport_error(now, &remote);
         core.texts_transport_error(now, &remote);

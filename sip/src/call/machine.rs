@@ -380,7 +380,8 @@ impl State {
         (reason, rang, until): (Reason, bool, Instant),
         signal: Signal,
     ) -> Step {
-        let ringing = signal == Signal::Ringing && !rang;
+        // The phone that rings for a diverted call is another one.
+        let ringing = signal == Signal::Ringing && !rang && reason != Reason::Diverted;
         let reason = if signal == Signal::Diverted { Reason::Diverted } else { reason };
         *self = Self::Cancelling { reason, rang: rang || ringing, until };
         Step { ringing, ..Step::default() }
@@ -408,3 +409,6 @@ impl State {
         Step { end: Some(end), ..Step::default() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use super::common::Owner;
 use super::{Core, UserAgent};
 use crate::identity::Branch;
 use crate::message::{Framing, Message, is_keep_alive};
-use crate::transport::{ConnectionChange, ConnectionHandle, Incoming, Remote};
+use crate::transport::{ConnectionChange, ConnectionHandle, Incoming, Remote, TransportError};
 
 impl UserAgent {
     /// Takes one datagram, or one message cut from a stream.
@@ -42,14 +42,24 @@ impl UserAgent {
         }
     }
 
-    /// A stream connection opened or closed.
+    /// A stream connection opened or closed. What waits for an answer over one that closed is
+    /// treated as refused, and a trunk that was registered over it registers at once.
     pub fn handle_connection(
         &mut self,
         now: Instant,
         connection: ConnectionHandle,
         change: ConnectionChange,
     ) {
-        let _ = (now, connection, change);
+        match change {
+            ConnectionChange::Opened { remote } => {
+                self.core.connections.insert(connection, remote);
+            }
+            ConnectionChange::Closed => {
+                if let Some(remote) = self.core.connections.remove(&connection) {
+                    self.handle_transport_error(now, remote, TransportError::Reset);
+                }
+            }
+        }
     }
 }
 

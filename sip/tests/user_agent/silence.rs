@@ -216,10 +216,11 @@ fn a_diverted_call_is_cancelled_at_once_and_does_not_count_as_ringing() {
         let (_, invite) = bench.invite();
         bench.receive(&invite.answer(status, "a", lines));
         bench.take("CANCEL");
-        assert_eq!(bench.count(|event| matches!(event, Event::Ringing { .. })), 0);
         bench.receive(&invite.answer(180, "a", ""));
         bench.receive(&invite.answer(487, "a", ""));
+        assert_eq!(bench.count(|event| matches!(event, Event::Ringing { .. })), 0);
         assert_eq!(bench.end().outcome, CallOutcome::Diverted, "{status}");
+        assert!(!bench.end().rang);
     }
 }
 
