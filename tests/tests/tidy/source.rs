@@ -35,6 +35,20 @@ pub(crate) fn blank(text: &str) -> String {
     String::from_utf8(out).expect("whole literals are replaced by ASCII")
 }
 
+/// The blanked text with every item under `#[cfg(test)]` blanked too.
+pub(crate) fn without_tests(blanked: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut out = blanked.to_owned();
+    for (at, _) in blanked.match_indices(MARK) {
+        let end = item_end(blanked.as_bytes(), at + MARK.len()).unwrap_or(blanked.len() - 1);
+        // `use a::{b};` has its semicolon behind the brace.
+        let end = if blanked[end + 1..].starts_with(';') { end + 1 } else { end };
+        let lines = blanked[at..=end].chars().map(|c| if c == '\n' { '\n' } else { ' ' });
+        out.replace_range(at..=end, &lines.collect::<String>());
+    }
+    out
+}
+
 /// Every function with a body, in the order of its `fn`.
 pub(crate) fn functions(blanked: &str) -> Vec<Function> {
     let bytes = blanked.as_bytes();
@@ -67,12 +81,17 @@ pub(crate) fn names(blanked: &str, word: &str) -> bool {
 
 /// The closing brace of the body of the function whose `fn` stands at `at`, if it has a body.
 fn body_end(bytes: &[u8], at: usize) -> Option<usize> {
+    item_end(bytes, at).filter(|end| bytes[*end] == b'}')
+}
+
+/// The closing brace or the semicolon of the item that begins at `at`.
+fn item_end(bytes: &[u8], at: usize) -> Option<usize> {
     let (mut brackets, mut braces) = (0_i32, 0_i32);
     for (position, byte) in bytes.iter().enumerate().skip(at) {
         match byte {
             b'(' | b'[' if braces == 0 => brackets += 1,
             b')' | b']' if braces == 0 => brackets -= 1,
-            b';' if braces == 0 && brackets == 0 => return None,
+            b';' if braces == 0 && brackets == 0 => return Some(position),
             b'{' => braces += 1,
             b'}' => {
                 braces -= 1;
@@ -188,4 +207,13 @@ fn a_function_is_measured_from_its_name_to_its_closing_brace() {
     let found = functions(&blank(code));
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].name.as_str(), found[0].lines()), ("one", 3));
+}
+
+#[test]
+fn what_only_tests_compile_is_blanked_and_nothing_else() {
+    let code =
+        "use a;\n#[cfg(test)]\nuse b::{c, d};\n#[cfg(test)]\nmod t {\n fn e() {}\n}\nfn f() {}\n";
+    let left = without_tests(&blank(code));
+    assert_eq!(left.split_whitespace().collect::<String>(), "usea;fnf(){}");
+    assert_eq!(left.lines().count(), code.lines().count());
 }
