@@ -31,6 +31,7 @@ pub fn router(app: &App) -> Router {
     let (router, document) = OpenApiRouter::new()
         .routes(routes!(verifications::create, verifications::list))
         .routes(routes!(verifications::get))
+        .routes(routes!(verifications::events::events))
         .routes(routes!(verifications::check))
         .routes(routes!(verifications::resend))
         .routes(routes!(verifications::cancel))

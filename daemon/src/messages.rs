@@ -14,17 +14,22 @@ use sip::{UserPart, UserPartError};
 
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
+use crate::ids::MessageId;
 use crate::limits;
 use crate::store::{
     CreateMessage, Direction, Idempotency, LimitReached, Message, MessageCreated, MessageStatus,
-    StoreError,
+    StoreError, Who,
 };
-use crate::verification::service::Accepted;
+use crate::verification::service::{Accepted, Wait};
 
 pub use recovery::recover;
 
 /// How long a text may wait for its trunk when the client does not say.
 const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);
+
+/// How often a waiting reader looks: the store tells changes of verifications only, and a text
+/// changes seldom.
+const POLL: Duration = Duration::from_millis(200);
 
 /// Longest text in bytes: what 1300 bytes of a SIP request (RFC 3428 section 8) leave beside
 /// the shortest header section.
@@ -113,11 +118,15 @@ pub async fn create(
         return Err(CreateError::Stopping);
     }
     let settings = app.settings();
+    let allowed = |sender: &String| account.rules.senders.iter().any(|own| own.reveal() == sender);
+    if !wish.sender.as_ref().is_none_or(allowed) {
+        return Err(CreateError::SenderNotAllowed);
+    }
     let text = wording(&settings, &wish.content)?;
     if text.len() > TEXT_LIMIT {
         return Err(CreateError::TooLong);
     }
-    let trunk = if account.live { Some(route(&settings, account, &wish)?) } else { None };
+    let trunk = if account.live { Some(route(&settings, &wish.to)?) } else { None };
     let now = app.now();
     let message = Message {
         message_id: app.message_id(now),
@@ -153,23 +162,39 @@ pub async fn create(
     }
 }
 
-/// The trunk that takes it, when number and sender are allowed.
-fn route(
-    settings: &Settings,
-    account: &ActingAccount,
-    wish: &NewMessage,
-) -> Result<TrunkName, CreateError> {
+/// One text, when its version is above what the reader knows; else after the limit, or when the
+/// process stops. `None`: not there or not for `who`.
+pub async fn wait(
+    app: &App,
+    who: &Who,
+    message_id: MessageId,
+    wait: Wait,
+) -> Result<Option<Message>, StoreError> {
+    let end = app.now() + wait.limit;
+    let mut known = wait.after;
+    loop {
+        let Some(message) = app.store().message(who, message_id).await? else { return Ok(None) };
+        let known = *known.get_or_insert(message.version);
+        let left = app.clock().until(end);
+        if message.version > known || !message.status.is_open() || left.is_zero() {
+            return Ok(Some(message));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left.min(POLL)) => {}
+            () = app.stop().cancelled() => return Ok(Some(message)),
+        }
+    }
+}
+
+/// The trunk that takes a text to this number.
+fn route(settings: &Settings, to: &E164) -> Result<TrunkName, CreateError> {
     let name = settings.config.sms.default.clone().ok_or(CreateError::NotOffered)?;
     let trunk = settings.config.trunks.get(&name).ok_or(CreateError::NotOffered)?;
-    if !is_routed(settings, &wish.to) {
+    if !is_routed(settings, to) {
         return Err(CreateError::NoRoute);
     }
-    UserPart::new(trunk.dialling().dial(&wish.to)?.reveal())?;
-    let allowed = |sender: &String| account.rules.senders.iter().any(|own| own.reveal() == sender);
-    match &wish.sender {
-        Some(sender) if !allowed(sender) => Err(CreateError::SenderNotAllowed),
-        Some(_) | None => Ok(name),
-    }
+    UserPart::new(trunk.dialling().dial(to)?.reveal())?;
+    Ok(name)
 }
 
 /// Whether the operator lets anything go to this number at all.

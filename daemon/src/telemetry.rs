@@ -113,12 +113,26 @@ pub(crate) fn http_request(method: &str, route: &str, status: u16, took: std::ti
     histogram!("dozvon_http_request_seconds", "route" => route.to_owned()).record(took);
 }
 
+/// A verification was made: the base of the conversion.
+pub(crate) fn verification_created(purpose: &str) {
+    counter!("dozvon_verifications_created_total", "purpose" => purpose.to_owned()).increment(1);
+}
+
+/// A verification ended: counted by purpose and status.
+pub(crate) fn verification_ended(purpose: &str, status: &'static str) {
+    let purpose = purpose.to_owned();
+    counter!("dozvon_verifications_ended_total", "purpose" => purpose, "status" => status)
+        .increment(1);
+}
+
 /// Says what each metric of this crate means; once, after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("dozvon_trunk_registered", "1 while the trunk has a binding or needs none");
     describe_gauge!("dozvon_calls_up", "calls that have not ended, by trunk");
     describe_counter!("dozvon_calls_ended_total", "calls that ended, by trunk and outcome");
     describe_counter!("dozvon_sip_socket_errors_total", "errors that a SIP socket reported");
+    describe_counter!("dozvon_verifications_created_total", "verifications made, by purpose");
+    describe_counter!("dozvon_verifications_ended_total", "verifications, by purpose and end");
     describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");
     describe_histogram!("dozvon_http_request_seconds", "from header to answer, by route");
     describe_histogram!("dozvon_post_dial_delay_seconds", "from INVITE to ringing, by trunk");

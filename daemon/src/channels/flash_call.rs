@@ -6,11 +6,13 @@ use std::time::Duration;
 use dialplans::{Attempt, TrunkState};
 use sip::outcome::Follow;
 use sip::{CallOutcome, CallSummary, PlaceCallError};
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::ids::VerificationId;
+use crate::ids::{CallId, VerificationId};
 use crate::store::{Applied, Apply, StoreError, Who};
+use crate::telemetry;
 use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch, Reservation};
 use crate::verification::machine::Input;
 use crate::verification::model::{Call, CallRecord, StepCode, Verification};
@@ -39,12 +41,22 @@ pub struct Leg {
     pub next: Option<Attempt>,
 }
 
-/// Watches a call that was placed, to the end of its step.
-pub async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch: CallWatch) {
+/// Watches a call that was placed, to the end of its step, in a task of its own.
+pub fn start(app: &App, verification_id: VerificationId, leg: Leg, watch: CallWatch) {
+    let span = telemetry::verification_span(verification_id);
+    app.tasks().spawn(run(app.clone(), verification_id, leg, watch).instrument(span));
+}
+
+async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch: CallWatch) {
     let first_invite = leg.call.created_at;
     loop {
-        let end = follow_call(&app, verification_id, &leg, watch).await;
+        let end = follow_call(&app, verification_id, &leg, &mut watch).await;
         let record = record(app.now(), end.as_ref());
+        if record.outcome == CallOutcome::TrunkTimeout {
+            let late =
+                late_ring(app.clone(), verification_id, leg.call.call_id, record.clone(), watch);
+            app.tasks().spawn(late);
+        }
         let follow = end.as_ref().map_or(Follow::End, follow);
         remember(&app, verification_id, &leg, end.as_ref(), follow).await;
         let next = next(&app, verification_id, &leg, first_invite, &record, follow).await;
@@ -55,12 +67,8 @@ pub async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut wa
             return;
         };
         match begin(&app, verification_id, next).await {
-            Some((begun, begun_watch)) => (leg, watch) = (begun, begun_watch),
-            None => {
-                let stored = write(&app, verification_id, Input::NothingLeft).await;
-                settle(&app, stored).await;
-                return;
-            }
+            Ok((begun, begun_watch)) => (leg, watch) = (begun, begun_watch),
+            Err(call_id) => return disown(app, verification_id, call_id).await,
         }
     }
 }
@@ -70,7 +78,7 @@ async fn follow_call(
     app: &App,
     verification_id: VerificationId,
     leg: &Leg,
-    mut watch: CallWatch,
+    watch: &mut CallWatch,
 ) -> Option<CallEnd> {
     let mut telling = true;
     loop {
@@ -85,6 +93,28 @@ async fn follow_call(
             }
             end = &mut watch.ended => return end.ok(),
         }
+    }
+}
+
+/// An abandoned call may ring late: the call loop cancels it at once, and the step learns that
+/// the phone has shown its caller ID after all.
+async fn late_ring(
+    app: App,
+    verification_id: VerificationId,
+    call_id: CallId,
+    record: CallRecord,
+    mut watch: CallWatch,
+) {
+    let rang = tokio::select! {
+        rang = watch.progress.wait_for(|progress| progress.late_ringing) => rang.is_ok(),
+        // Nothing is lost: the next start does not know of it either way.
+        () = app.stop().cancelled() => false,
+    };
+    if rang {
+        let record = CallRecord { outcome: CallOutcome::LateRing, rang: true, ..record };
+        let ended = Input::CallEnded { call_id, record, last: true };
+        let stored = write(&app, verification_id, ended).await;
+        settle(&app, stored).await;
     }
 }
 
@@ -257,15 +287,29 @@ async fn next(
 }
 
 /// Commits the attempt, with its code when that changed, and only then places its call.
-async fn begin(app: &App, verification_id: VerificationId, next: Next) -> Option<(Leg, CallWatch)> {
+async fn begin(
+    app: &App,
+    verification_id: VerificationId,
+    next: Next,
+) -> Result<(Leg, CallWatch), CallId> {
     let Next { leg, code, order, reservation } = next;
     let input = Input::NextAttempt { call: Box::new(leg.call.clone()), code };
     match app.store().apply(Apply::internal(verification_id, input)).await {
-        Ok(Applied::Accepted { .. }) => Some((leg, reservation.place_call(order))),
-        Ok(Applied::Refused { .. } | Applied::NotFound | Applied::Replayed(_)) => None,
+        Ok(Applied::Accepted { .. }) => Ok((leg, reservation.place_call(order))),
+        Ok(Applied::Refused { .. } | Applied::NotFound | Applied::Replayed(_)) => {
+            Err(leg.call.call_id)
+        }
         Err(error) => {
-            tracing::warn!(%error, %verification_id, "the next attempt was not written down");
-            None
+            tracing::warn!(%error, "the next attempt was not written down");
+            Err(leg.call.call_id)
         }
     }
+}
+
+/// Ends a call that may have been written down and was not placed, and with it its step.
+pub(crate) async fn disown(app: App, verification_id: VerificationId, call_id: CallId) {
+    let record = unplaced(app.now(), CallOutcome::Canceled);
+    write(&app, verification_id, Input::CallEnded { call_id, record, last: true }).await;
+    let stored = write(&app, verification_id, Input::NothingLeft).await;
+    settle(&app, stored).await;
 }

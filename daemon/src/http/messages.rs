@@ -73,9 +73,14 @@ fn rendered(message: &Message) -> StoredResponse {
     response
 }
 
-/// Read a text's status.
+/// Read a text's status; with `wait`, hold the answer back until it changes.
 #[utoipa::path(
-    get, path = "/v1/messages/{id}", tag = "messages", params(("id" = String, Path)),
+    get, path = "/v1/messages/{id}", tag = "messages",
+    params(
+        ("id" = String, Path),
+        ("wait" = Option<u64>, Query, description = "Seconds to wait for a change, 1 to 30."),
+        ("after" = Option<u32>, Query, description = "The version that is known; left out: the one at arrival."),
+    ),
     responses(
         (status = 200, body = MessageView),
         (status = "default", body = ProblemBody, content_type = "application/problem+json"),
@@ -85,11 +90,16 @@ pub(super) async fn get(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId<MessageId>,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Messages, Scope::Operator])?;
+    let wait = parameters.wait();
     parameters.finish()?;
-    let found = app.store().message(&caller.who(), id).await?;
+    let who = caller.who();
+    let found = match wait {
+        None => app.store().message(&who, id).await?,
+        Some(wait) => messages::wait(&app, &who, id, wait).await?,
+    };
     let found = found.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(reply::json(StatusCode::OK, &MessageView::new(&found, caller.sees_numbers())))
 }

@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
 use super::error::{Code, Fault, Problem};
+use crate::verification::service::Wait;
 
 /// An identifier in the path. What is none is simply not there: 404.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,13 @@ impl Parameters {
                 None
             }
         }
+    }
+
+    /// How long the client lets us hold the answer back, and until which version.
+    pub fn wait(&mut self) -> Option<Wait> {
+        let limit = self.integer("wait", 1..=30).map(Duration::from_secs);
+        let after = self.integer("after", 0..=u64::from(u32::MAX)).map(|after| after as u32);
+        limit.map(|limit| Wait { limit, after })
     }
 
     /// Notes a fault.

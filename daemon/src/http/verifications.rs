@@ -1,10 +1,9 @@
 //! `/v1/verifications`: prove that somebody has a phone in their hand.
 
+pub mod events;
 pub mod input;
 mod problem;
 pub mod view;
-
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,7 +24,7 @@ use crate::ids::VerificationId;
 use crate::store::{StoredResponse, VerificationFilter};
 use crate::verification::machine::PresentedCode;
 use crate::verification::model::{Channel, Verification, VerificationStatus};
-use crate::verification::service::{self, Accepted, CheckError, Wait};
+use crate::verification::service::{self, Accepted, CheckError};
 
 use input::NewVerificationSchema;
 use view::{CheckView, CodeView, VerificationView};
@@ -131,13 +130,12 @@ pub(super) async fn get(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Verify, Scope::Operator])?;
-    let wait = parameters.integer("wait", 1..=30).map(Duration::from_secs);
-    let after = parameters.integer("after", 0..=u64::from(u32::MAX)).map(|after| after as u32);
+    let wait = parameters.wait();
     parameters.finish()?;
     let who = caller.who();
     let found = match wait {
         None => service::get(&app, &who, id).await?,
-        Some(limit) => service::wait(&app, &who, id, Wait { limit, after }).await?,
+        Some(wait) => service::wait(&app, &who, id, wait).await?,
     };
     let found = found.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(reply::json(StatusCode::OK, &VerificationView::new(&found, caller.sees_numbers())))

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::VerificationId;
 use crate::store::{Applied, Apply};
+use crate::telemetry;
 use crate::verification::machine::Input;
 use crate::verification::model::{Verification, VerificationStatus};
 use crate::verification::service;
@@ -41,9 +42,9 @@ impl Expiry {
         self.insert(verification.expires_at, verification.verification_id);
     }
 
-    /// It has ended.
-    pub fn remove(&self, verification: &Verification) {
-        self.due().remove(&(verification.expires_at, verification.verification_id));
+    /// It has ended. True for the first who says so.
+    pub fn remove(&self, verification: &Verification) -> bool {
+        self.due().remove(&(verification.expires_at, verification.verification_id))
     }
 
     /// How many are open.
@@ -109,6 +110,12 @@ async fn expire(app: &App, due: Vec<VerificationId>) {
                 Ok(
                     Applied::Accepted { verification, .. } | Applied::Refused { verification, .. },
                 ) => {
+                    if verification.status == VerificationStatus::Expired {
+                        telemetry::verification_ended(
+                            &verification.purpose,
+                            verification.status.as_str(),
+                        );
+                    }
                     service::settle(&app, &verification).await;
                 }
                 Ok(Applied::Replayed(_) | Applied::NotFound) => {}

@@ -219,8 +219,12 @@ impl Verification {
         let pending = self.is_pending();
         let (step, at) = self.find_call(call_id)?;
         let call = &mut step.calls[at];
-        if matches!(call.state, CallState::Ended(_)) {
-            return Ok(Effect::Unchanged);
+        if let CallState::Ended(earlier) = &call.state {
+            // The one end that is corrected: an abandoned call rang after all.
+            let late = record.outcome == CallOutcome::LateRing;
+            if !late || earlier.outcome != CallOutcome::TrunkTimeout {
+                return Ok(Effect::Unchanged);
+            }
         }
         call.state = CallState::Ended(record.clone());
         call.dialled = None;

@@ -14,6 +14,7 @@ use config::{Purpose, PurposeName};
 
 use crate::app::{App, Settings};
 use crate::store::{LimitReached, StoreError, StoredResponse};
+use crate::telemetry;
 use crate::verification::model::{CallState, Verification, VerificationStatus};
 
 pub use create::{CreateError, DryRun, NewVerification, Rehearsed, create, rehearse};
@@ -54,7 +55,9 @@ pub async fn settle(app: &App, verification: &Verification) {
     if verification.status == VerificationStatus::Pending {
         return;
     }
-    app.expiry().remove(verification);
+    if app.expiry().remove(verification) {
+        telemetry::verification_ended(&verification.purpose, verification.status.as_str());
+    }
     if !verification.live {
         return;
     }

@@ -6,6 +6,7 @@ use config::TemplateName;
 use serde_json::Value;
 
 use crate::accounts::ActingAccount;
+use crate::http::body::BODY_LIMIT;
 use crate::http::error::Problem;
 use crate::http::input::{Faults, LabelRules, Object, TextRule};
 use crate::http::verifications::input::number;
@@ -14,8 +15,8 @@ use crate::messages::{Content, NewMessage};
 /// How long a text may wait for its trunk, in seconds.
 const VALID_FOR_S: std::ops::RangeInclusive<u64> = 30..=86_400;
 
-/// Longest text, in characters.
-const TEXT: TextRule = TextRule { min: 1, max: 1000, lines: true };
+/// A text; how long it may be is a matter of bytes and of the trunk.
+const TEXT: TextRule = TextRule { min: 1, max: BODY_LIMIT, lines: true };
 
 /// What may stand in the places of a template.
 const VARIABLES: LabelRules = LabelRules { max: 20, name_max: 32, text_max: 500 };

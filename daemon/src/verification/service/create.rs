@@ -13,7 +13,8 @@ use crate::channels::flash_call::{self, Leg};
 use crate::clock::Timestamp;
 use crate::ids::VerificationId;
 use crate::limits::{self, Guesser};
-use crate::store::{Create, CreateRefused, Created, Idempotency, LimitReached, StoreError};
+use crate::store::{Create, CreateRefused, Created, Idempotency, LimitReached, StoreError, Who};
+use crate::telemetry;
 use crate::ua_driver::{CallWatch, DriverBusy};
 use crate::verification::model::{
     Channel, Client, Step, StepStatus, Verification, VerificationStatus,
@@ -139,7 +140,11 @@ pub async fn create(
             limits: limits::for_flash_call(limits, &wish.to, guesser),
             idempotency: idempotency.clone(),
         };
-        match app.store().create_verification(create).await? {
+        let created = match app.store().create_verification(create).await {
+            Err(StoreError::OutcomeUnknown) => read_back(app, verification_id, &placement).await?,
+            created => created?,
+        };
+        match created {
             Created::Stored { verification, response, superseded } => {
                 let leg = Leg { attempt: 1, call: placement.call, next: plan.second };
                 let watch = reservation.place_call(placement.order);
@@ -265,6 +270,28 @@ fn verification(
     }
 }
 
+/// A commit whose answer is unknown is settled by reading the id back. When that fails too,
+/// nothing is placed, and a task of its own waits for the database to end what may be there.
+async fn read_back(
+    app: &App,
+    verification_id: VerificationId,
+    placement: &Placement,
+) -> Result<Created, CreateError> {
+    match app.store().verification(&Who::Gateway, verification_id).await {
+        Ok(Some(stored)) => {
+            let verification = Box::new(stored);
+            Ok(Created::Stored { verification, response: None, superseded: None })
+        }
+        Ok(None) => Err(StoreError::Unavailable.into()),
+        Err(error) => {
+            let call_id = placement.call.call_id;
+            let task = flash_call::disown(app.clone(), verification_id, call_id);
+            app.tasks().spawn(task);
+            Err(error.into())
+        }
+    }
+}
+
 /// What follows from the commit.
 async fn started(
     app: &App,
@@ -274,8 +301,9 @@ async fn started(
     watch: CallWatch,
 ) {
     app.expiry().add(verification);
+    telemetry::verification_created(&verification.purpose);
     let verification_id = verification.verification_id;
-    app.tasks().spawn(flash_call::run(app.clone(), verification_id, leg, watch));
+    flash_call::start(app, verification_id, leg, watch);
     if let Some(superseded) = superseded {
         settle(app, &superseded).await;
     }

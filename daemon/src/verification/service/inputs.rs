@@ -205,7 +205,7 @@ pub async fn resend(
             };
             // A resend shows the code that the phone may have seen; it has no second trunk.
             let leg = Leg { attempt: placement.call.attempt, call: placement.call, next: None };
-            app.tasks().spawn(flash_call::run(app.clone(), verification_id, leg, watch));
+            flash_call::start(app, verification_id, leg, watch);
             Ok(Accepted::Done(verification, response))
         }
         Applied::Replayed(response) => Ok(Accepted::Replayed(response)),
