@@ -252,6 +252,21 @@ impl State {
 
     /// One transition.
     pub(crate) fn step(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
+        match *self {
+            Self::Calling { .. } | Self::Unwanted { .. } => self.step_calling(now, limits, input),
+            Self::Proceeding { .. } | Self::Ringing { .. } => {
+                self.step_progressing(now, limits, input)
+            }
+            Self::Cancelling { reason, rang, until } => {
+                self.step_cancelling((reason, rang, until), input)
+            }
+            Self::Abandoned | Self::Undoing { .. } => self.step_undoing(now, limits, input),
+            Self::Over => Step::default(),
+        }
+    }
+
+    /// The INVITE left and nothing came.
+    fn step_calling(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
         match (*self, input) {
             (Self::Calling { no_ring, .. }, Input::Provisional(signal)) => {
                 self.first_signal(now, limits, no_ring, signal)
@@ -269,6 +284,17 @@ impl State {
                 self.cancel(now, limits, reason, signal)
             }
             (Self::Unwanted { reason, .. }, Input::Deadline) => self.abandon(Some(reason)),
+            (_, Input::Success) => self.end_by(Cause::Success),
+            (_, Input::Failure) => self.end_by(Cause::Failure),
+            (_, Input::Timeout) => self.end_by(Cause::Timeout),
+            (_, Input::TransportError) => self.end_by(Cause::TransportError),
+            _ => Step::default(),
+        }
+    }
+
+    /// A provisional response came, and no CANCEL left.
+    fn step_progressing(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
+        match (*self, input) {
             (Self::Proceeding { no_ring }, Input::Provisional(signal)) => {
                 self.first_signal(now, limits, no_ring, signal)
             }
@@ -287,13 +313,36 @@ impl State {
             (Self::Ringing { .. }, Input::Deadline) => {
                 self.cancel_ringing(now, limits, Reason::RangEnough)
             }
-            (Self::Cancelling { reason, rang, until }, Input::Provisional(signal)) => {
-                self.signal_across_cancel((reason, rang, until), signal)
-            }
-            (Self::Cancelling { reason, rang, .. }, Input::Deadline) => {
-                let end = End { cause: Cause::CancelTimeout, reason: Some(reason), rang };
-                Step { forget: true, ..self.end(end) }
-            }
+            (_, Input::Success) => self.end_by(Cause::Success),
+            (_, Input::Failure) => self.end_by(Cause::Failure),
+            (_, Input::Timeout) => self.end_by(Cause::Timeout),
+            // Nothing of ours is under way: the packet that was refused is not this call's.
+            (_, Input::TransportError) => Step::default(),
+            _ => Step::default(),
+        }
+    }
+
+    /// The CANCEL left and the end was not told.
+    fn step_cancelling(
+        &mut self,
+        (reason, rang, until): (Reason, bool, Instant),
+        input: Input,
+    ) -> Step {
+        let over = |cause| End { cause, reason: Some(reason), rang };
+        match input {
+            Input::Provisional(signal) => self.signal_across_cancel((reason, rang, until), signal),
+            Input::Deadline => Step { forget: true, ..self.end(over(Cause::CancelTimeout)) },
+            Input::TransportError => Step { forget: true, ..self.end(over(Cause::TransportError)) },
+            Input::Success => self.end(over(Cause::Success)),
+            Input::Failure => self.end(over(Cause::Failure)),
+            Input::Timeout => self.end(over(Cause::Timeout)),
+            Input::HangUp => Step::default(),
+        }
+    }
+
+    /// The end was told, and what the INVITE may still cause has to be undone.
+    fn step_undoing(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
+        match (*self, input) {
             (Self::Abandoned, Input::Provisional(signal)) => {
                 let late_ring = signal == Signal::Ringing;
                 *self = Self::Undoing { late_ring, until: now + limits.after_cancel() };
@@ -303,36 +352,17 @@ impl State {
                 *self = Self::Undoing { late_ring: true, until };
                 Step { late_ringing: true, ..Step::default() }
             }
-            (Self::Undoing { .. }, Input::Deadline) => {
-                *self = Self::Over;
-                Step { forget: true, ..Step::default() }
-            }
-            (Self::Abandoned | Self::Undoing { .. }, Input::Success | Input::Failure) => {
-                *self = Self::Over;
-                Step::default()
-            }
-            (Self::Abandoned, Input::Timeout | Input::TransportError) => {
-                *self = Self::Over;
-                Step::default()
-            }
-            (Self::Undoing { .. }, Input::TransportError) => {
-                *self = Self::Over;
-                Step { forget: true, ..Step::default() }
-            }
-            (Self::Cancelling { reason, rang, .. }, Input::TransportError) => {
-                let end = End { cause: Cause::TransportError, reason: Some(reason), rang };
-                Step { forget: true, ..self.end(end) }
-            }
-            // Nothing of ours is under way then: the packet that was refused is not this call's.
-            (Self::Proceeding { .. } | Self::Ringing { .. }, Input::TransportError) => {
-                Step::default()
-            }
-            (_, Input::Success) => self.end_by(Cause::Success),
-            (_, Input::Failure) => self.end_by(Cause::Failure),
-            (_, Input::Timeout) => self.end_by(Cause::Timeout),
-            (_, Input::TransportError) => self.end_by(Cause::TransportError),
+            (_, Input::Success | Input::Failure) => self.undone(false),
+            (Self::Abandoned, Input::Timeout | Input::TransportError) => self.undone(false),
+            // No timer of the INVITE's own transaction runs behind a provisional response.
+            (Self::Undoing { .. }, Input::Deadline | Input::TransportError) => self.undone(true),
             _ => Step::default(),
         }
+    }
+
+    fn undone(&mut self, forget: bool) -> Step {
+        *self = Self::Over;
+        Step { forget, ..Step::default() }
     }
 
     /// A provisional response to a call that was not cancelled.
@@ -398,8 +428,8 @@ impl State {
             Self::Calling { .. } | Self::Proceeding { .. } => (None, false),
             Self::Unwanted { reason, .. } => (Some(reason), false),
             Self::Ringing { .. } => (None, true),
-            Self::Cancelling { reason, rang, .. } => (Some(reason), rang),
-            Self::Abandoned | Self::Undoing { .. } | Self::Over => return Step::default(),
+            // The others end where they are.
+            _ => return Step::default(),
         };
         self.end(End { cause, reason, rang })
     }
