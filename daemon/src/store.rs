@@ -6,25 +6,52 @@
 //! the secret key.
 
 mod api_key;
+mod backend;
+mod batch;
 mod changes;
+mod convert;
 mod idempotency;
 mod limit;
+mod load;
 mod message;
+mod open;
+mod postgres;
+mod reader;
+mod request;
+mod retention;
+mod row;
+mod sql_types;
+mod sqlite;
+mod timeline;
 mod view;
 mod write;
+mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use rand_chacha::ChaCha20Rng;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use dialplans::{E164, RecentTails};
 
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{CallId, MessageId, VerificationId};
 use crate::secrets::Keys;
+use crate::store::batch::unseal_response;
+use crate::store::changes::Changed;
+use crate::store::limit::LimitLog;
+use crate::store::reader::{Reader, page_limit};
+use crate::store::request::{
+    ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, Task, limit_hash,
+};
+use crate::store::row::UnallocatedRow;
+use crate::store::sql_types::Hash;
 use crate::verification::model::Verification;
 
-pub use api_key::{ApiKey, ApiKeyId};
+pub use api_key::{ApiKey, ApiKeyId, ApiKeyIdError};
 pub use changes::VersionWatch;
 pub use idempotency::{Idempotency, Replay, StoredResponse};
 pub use limit::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
@@ -32,8 +59,13 @@ pub use message::{
     ChangeMessage, CreateMessage, Direction, Message, MessageChange, MessageChanged,
     MessageCreated, MessageFilter, MessageStatus,
 };
+pub use open::migrate;
+pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
 pub use write::{Applied, Apply, ApplyRefused, Create, CreateRefused, Created};
+
+/// How long an answer of the writer is waited for. The writer's own deadlines are shorter.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Where records are kept.
 #[derive(Clone)]
@@ -96,6 +128,9 @@ pub enum StoreError {
         /// Which column.
         column: &'static str,
     },
+    /// The database refused these very rows; nothing was stored. A fault of this program.
+    #[error("the database refused the rows")]
+    Rejected,
     /// [`Store::close`] was called.
     #[error("the store is closed")]
     Closed,
@@ -103,38 +138,57 @@ pub enum StoreError {
 
 /// The door to one database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store(Arc<Inner>);
 
-/// Makes or brings up to date the tables; several processes may do so at once. Gives the number
-/// of migrations that were run.
-pub async fn migrate(location: &Location) -> Result<usize, OpenError> {
-    let _ = location;
-    todo!()
+#[derive(Debug)]
+struct Inner {
+    keys: Keys,
+    clock: Clock,
+    reader: Reader,
+    requests: mpsc::Sender<Request>,
+    changed: Changed,
+    closing: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl Store {
-    /// Opens a database whose tables are up to date (see [`migrate`]), compares its key-check
-    /// value with `keys` (stored at the first opening) and starts the writer and the task that
-    /// makes partitions ahead and applies `retention`. `rng` gives the nonces of sealed values.
-    pub async fn open(
-        location: &Location,
-        keys: Keys,
-        clock: Clock,
-        rng: ChaCha20Rng,
-        retention: config::Retention,
-    ) -> Result<Self, OpenError> {
-        let _ = (location, keys, clock, rng, retention);
-        todo!()
-    }
-
     /// Writes what waits, then closes all connections. Later calls answer `Closed`.
     pub async fn close(&self) {
-        todo!()
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.reader.close().await;
     }
 
     /// Asks the reading and the writing side for a sign of life; an error means not ready.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        todo!()
+        self.0.reader.ping().await?;
+        self.ask(Request::Ping, ()).await
+    }
+
+    /// Hands a question to the writer and waits for its answer. Whoever stops waiting stops
+    /// nothing else.
+    async fn ask<Q, A>(
+        &self,
+        request: impl FnOnce(Task<Q, A>) -> Request,
+        question: Q,
+    ) -> Result<A, StoreError> {
+        let (task, answer) = Task::new(question);
+        self.0.requests.try_send(request(task)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        Self::answered(answer).await
+    }
+
+    async fn answered<A>(
+        answer: oneshot::Receiver<Result<A, StoreError>>,
+    ) -> Result<A, StoreError> {
+        match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Closed),
+            Err(_) => Err(StoreError::OutcomeUnknown),
+        }
     }
 
     // Verifications.
@@ -143,14 +197,14 @@ impl Store {
     /// against limits and the tail it will show; ends an open one of the same session. All of it
     /// or nothing, answered after the commit.
     pub async fn create_verification(&self, create: Create) -> Result<Created, StoreError> {
-        let _ = create;
-        todo!()
+        let ask = CreateAsk::new(&self.0.keys, create)?;
+        self.ask(|task| Request::Create(Box::new(task)), ask).await
     }
 
     /// Runs the machine on the stored verification, with its row locked.
     pub async fn apply(&self, apply: Apply) -> Result<Applied, StoreError> {
-        let _ = apply;
-        todo!()
+        let ask = ApplyAsk::new(&self.0.keys, apply);
+        self.ask(|task| Request::Apply(Box::new(task)), ask).await
     }
 
     /// One verification with its steps and calls; `None`: not there or not for `who`.
@@ -159,8 +213,8 @@ impl Store {
         who: &Who,
         verification_id: VerificationId,
     ) -> Result<Option<Verification>, StoreError> {
-        let _ = (who, verification_id);
-        todo!()
+        let found = self.0.reader.verifications_by_id(&self.0.keys, &[verification_id]).await?;
+        Ok(found.into_iter().find(|found| who.sees(&found.account, found.live)))
     }
 
     /// Verifications, newest first.
@@ -169,8 +223,9 @@ impl Store {
         who: &Who,
         filter: &VerificationFilter,
     ) -> Result<Page<Verification>, StoreError> {
-        let _ = (who, filter);
-        todo!()
+        let to = self.hash_of(filter.to.as_ref());
+        let items = self.0.reader.verifications(&self.0.keys, who, filter, to).await?;
+        Ok(page(items, filter.limit, |item| item.verification_id.0))
     }
 
     /// Pending verifications, oldest first, after `after`, at most `limit`: for the timers and
@@ -180,23 +235,27 @@ impl Store {
         after: Option<VerificationId>,
         limit: u32,
     ) -> Result<Vec<Verification>, StoreError> {
-        let _ = (after, limit);
-        todo!()
+        let after = after.unwrap_or(VerificationId(0));
+        let ids = self.0.reader.open_verification_ids(after, limit).await?;
+        let mut found = self.0.reader.verifications_by_id(&self.0.keys, &ids).await?;
+        found.sort_unstable_by_key(|verification| verification.verification_id);
+        Ok(found)
     }
 
     /// Tells each stored version of one verification from now on. Subscribe before reading, so
     /// that no change is missed between the two.
     pub fn watch(&self, verification_id: VerificationId) -> VersionWatch {
-        let _ = verification_id;
-        todo!()
+        self.0.changed.watch(verification_id)
     }
 
     // Calls.
 
     /// One call; `None`: not there or not for `who`.
     pub async fn call(&self, who: &Who, call_id: CallId) -> Result<Option<CallView>, StoreError> {
-        let _ = (who, call_id);
-        todo!()
+        let row = self.0.reader.call(call_id).await?;
+        row.filter(|row| who.sees(&row.account, row.live))
+            .map(|row| convert::call_view(&self.0.keys, row))
+            .transpose()
     }
 
     /// Calls, newest first.
@@ -205,8 +264,10 @@ impl Store {
         who: &Who,
         filter: &CallFilter,
     ) -> Result<Page<CallView>, StoreError> {
-        let _ = (who, filter);
-        todo!()
+        let to = self.hash_of(filter.to.as_ref());
+        let rows = self.0.reader.calls(who, filter, to).await?;
+        let items = rows.into_iter().map(|row| convert::call_view(&self.0.keys, row));
+        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |item| item.call_id.0))
     }
 
     /// Calls without an end, oldest first, after `after`, at most `limit`: what a process that
@@ -216,8 +277,8 @@ impl Store {
         after: Option<CallId>,
         limit: u32,
     ) -> Result<Vec<UnfinishedCall>, StoreError> {
-        let _ = (after, limit);
-        todo!()
+        let rows = self.0.reader.unfinished_calls(after.unwrap_or(CallId(0)), limit).await?;
+        rows.into_iter().map(|row| convert::unfinished_call(&self.0.keys, row)).collect()
     }
 
     /// The tails that this number was shown since `since`, for a plan.
@@ -226,8 +287,16 @@ impl Store {
         to: &E164,
         since: Timestamp,
     ) -> Result<RecentTails, StoreError> {
-        let _ = (to, since);
-        todo!()
+        let rows = self.0.reader.tails_of(Hash(self.0.keys.number_hmac(to)), since).await?;
+        if rows.is_empty() {
+            return Ok(RecentTails::none());
+        }
+        let mut hashes: Vec<Hash> = rows.into_iter().map(|row| row.tail_hmac).collect();
+        hashes.sort_unstable();
+        let (count, keys, to) = (hashes.len() as u64, self.0.keys.clone(), *to);
+        Ok(RecentTails::hidden(count, move |tail| {
+            hashes.binary_search(&Hash(keys.tail_hmac(&to, tail))).is_ok()
+        }))
     }
 
     /// Remembers that a number does not exist.
@@ -236,14 +305,15 @@ impl Store {
         to: &E164,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        let _ = (to, until);
-        todo!()
+        let row = UnallocatedRow { to_hmac: Hash(self.0.keys.number_hmac(to)), until };
+        self.ask(Request::Unallocated, row).await
     }
 
     /// Whether a number is remembered as one that does not exist.
     pub async fn is_unallocated(&self, to: &E164) -> Result<bool, StoreError> {
-        let _ = to;
-        todo!()
+        let hash = Hash(self.0.keys.number_hmac(to));
+        let until = self.0.reader.unallocated_until(hash, self.0.clock.now()).await?;
+        Ok(until.is_some())
     }
 
     // Idempotency and limits.
@@ -256,8 +326,14 @@ impl Store {
         key: &str,
         request: &[u8],
     ) -> Result<Replay, StoreError> {
-        let _ = (account, key, request);
-        todo!()
+        let hashes = IdempotencyHashes::new(&self.0.keys, account, key, request);
+        match self.0.reader.idempotency(hashes.key).await? {
+            None => Ok(Replay::Fresh),
+            Some(row) if row.request_hmac == hashes.request => {
+                unseal_response(&self.0.keys, &row).map(Replay::Response)
+            }
+            Some(_) => Ok(Replay::OtherRequest),
+        }
     }
 
     /// The first of these limits that has no room, without counting anything.
@@ -265,8 +341,21 @@ impl Store {
         &self,
         limits: &[Limit],
     ) -> Result<Option<LimitReached>, StoreError> {
-        let _ = limits;
-        todo!()
+        let hashes: Vec<Hash> =
+            limits.iter().map(|limit| limit_hash(&self.0.keys, limit)).collect();
+        let rows = self.0.reader.limits(&hashes).await?;
+        let now = self.0.clock.now();
+        for (limit, hash) in limits.iter().zip(hashes) {
+            let row = rows.iter().find(|row| row.limit_hmac == hash);
+            let log = match row.map(|row| LimitLog::decode(&row.log)) {
+                None => LimitLog::default(),
+                Some(log) => convert::Table("limit_counter").column("log", log)?,
+            };
+            if let Some(reached) = log.reached(now, limit) {
+                return Ok(Some(reached));
+            }
+        }
+        Ok(None)
     }
 
     // Messages.
@@ -276,8 +365,8 @@ impl Store {
         &self,
         create: CreateMessage,
     ) -> Result<MessageCreated, StoreError> {
-        let _ = create;
-        todo!()
+        let ask = CreateMessageAsk::new(&self.0.keys, create);
+        self.ask(|task| Request::CreateMessage(Box::new(task)), ask).await
     }
 
     /// Changes a text's status; one that has ended never changes.
@@ -285,8 +374,7 @@ impl Store {
         &self,
         change: ChangeMessage,
     ) -> Result<MessageChanged, StoreError> {
-        let _ = change;
-        todo!()
+        self.ask(|task| Request::ChangeMessage(Box::new(task)), change).await
     }
 
     /// One text; `None`: not there or not for `who`.
@@ -295,8 +383,10 @@ impl Store {
         who: &Who,
         message_id: MessageId,
     ) -> Result<Option<Message>, StoreError> {
-        let _ = (who, message_id);
-        todo!()
+        let row = self.0.reader.message(message_id).await?;
+        row.filter(|row| who.sees(&row.account, row.live))
+            .map(|row| message::message(&self.0.keys, row))
+            .transpose()
     }
 
     /// Texts, newest first.
@@ -305,8 +395,10 @@ impl Store {
         who: &Who,
         filter: &MessageFilter,
     ) -> Result<Page<Message>, StoreError> {
-        let _ = (who, filter);
-        todo!()
+        let to = self.hash_of(filter.to.as_ref());
+        let rows = self.0.reader.messages(who, filter, to).await?;
+        let items = rows.into_iter().map(|row| message::message(&self.0.keys, row));
+        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |item| item.message_id.0))
     }
 
     /// Outbound texts that are neither delivered nor given up, oldest first, after `after`, at
@@ -316,38 +408,47 @@ impl Store {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        let _ = (after, limit);
-        todo!()
+        let rows = self.0.reader.unfinished_messages(after.unwrap_or(MessageId(0)), limit).await?;
+        rows.into_iter().map(|row| message::message(&self.0.keys, row)).collect()
     }
 
     // API keys.
 
     /// Stores a new key.
     pub async fn create_api_key(&self, key: ApiKey) -> Result<(), StoreError> {
-        let _ = key;
-        todo!()
+        self.ask(|task| Request::CreateApiKey(Box::new(task)), key.to_row()).await
     }
 
     /// All keys, newest first, revoked ones too.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        todo!()
+        self.0.reader.api_keys().await?.into_iter().map(ApiKey::from_row).collect()
     }
 
     /// The key with this id, also when it is revoked or has expired.
     pub async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let _ = id;
-        todo!()
+        self.0.reader.api_key(id.as_str()).await?.map(ApiKey::from_row).transpose()
     }
 
     /// Revokes a key; false: there is none with this id. Doing it twice keeps the first time.
     pub async fn revoke_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
-        let _ = id;
-        todo!()
+        self.ask(Request::RevokeApiKey, (id.clone(), self.0.clock.now())).await
     }
 
     /// Writes down that a key was used.
     pub async fn touch_api_key(&self, id: &ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
-        let _ = (id, at);
-        todo!()
+        self.ask(Request::TouchApiKey, (id.clone(), at)).await
     }
+
+    fn hash_of(&self, number: Option<&E164>) -> Option<Hash> {
+        number.map(|number| Hash(self.0.keys.number_hmac(number)))
+    }
+}
+
+/// A page of a list that was read with one row more than the page has.
+fn page<T>(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> u128) -> Page<T> {
+    let limit = usize::try_from(page_limit(limit)).unwrap_or(1);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(id);
+    Page { items, next }
 }

@@ -125,7 +125,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Busy => Self::new(Code::Overloaded),
             StoreError::Closed => Self::new(Code::ShuttingDown),
-            StoreError::Damaged { .. } => Self::internal(&error),
+            StoreError::Damaged { .. } | StoreError::Rejected => Self::internal(&error),
         }
     }
 }

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::clock::Timestamp;
+use crate::store::StoreError;
+use crate::store::convert::Table;
+use crate::store::row::ApiKeyRow;
+use crate::store::sql_types::Hash;
 
 /// The ten characters by which a key is found: the readable part of `dz_live_<id>_<secret>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +74,42 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// When it was used last, to the minute; `None`: never.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    pub(crate) fn to_row(&self) -> ApiKeyRow {
+        ApiKeyRow {
+            api_key_id: self.api_key_id.0.clone(),
+            secret_sha256: Hash(self.secret_sha256),
+            account: self.account.clone(),
+            live: self.live,
+            scopes: self.scopes.join(" "),
+            networks: self.networks.join(" "),
+            label: self.label.clone(),
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            last_used_at: self.last_used_at,
+        }
+    }
+
+    pub(crate) fn from_row(row: ApiKeyRow) -> Result<Self, StoreError> {
+        let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+        let id = ApiKeyId::parse(&row.api_key_id);
+        Ok(Self {
+            api_key_id: id.map_err(|_| Table("api_key").damaged("api_key_id"))?,
+            secret_sha256: row.secret_sha256.0,
+            account: row.account,
+            live: row.live,
+            scopes: words(row.scopes),
+            networks: words(row.networks),
+            label: row.label,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            last_used_at: row.last_used_at,
+        })
+    }
 }
 
 impl fmt::Debug for ApiKey {

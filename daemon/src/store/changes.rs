@@ -1,18 +1,128 @@
 //! Who waits for the next version of a verification.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
 use crate::ids::VerificationId;
+use crate::store::batch::Changes;
+
+/// The verifications that somebody watches. Only these cost anything when they change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changed(Arc<Mutex<Watched>>);
+
+#[derive(Debug)]
+enum Watched {
+    Open(HashMap<VerificationId, watch::Sender<u32>>),
+    Closed,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self::Open(HashMap::new())
+    }
+}
+
+impl Changed {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watch(&self, verification_id: VerificationId) -> VersionWatch {
+        let versions = match &mut *self.lock() {
+            Watched::Open(senders) => senders.entry(verification_id).or_default().subscribe(),
+            // The sender is dropped at once: whoever waits is told that there is nothing to come.
+            Watched::Closed => watch::channel(0).1,
+        };
+        VersionWatch { verification_id, versions: Some(versions), changed: self.clone() }
+    }
+
+    /// Tells those who wait, after the commit.
+    pub(crate) fn tell(&self, changes: &Changes) {
+        if let Watched::Open(senders) = &*self.lock() {
+            for (id, &version) in changes {
+                if let Some(sender) = senders.get(id) {
+                    sender.send_replace(version);
+                }
+            }
+        }
+    }
+
+    /// Nothing will change any more: lets everybody go.
+    pub(crate) fn close(&self) {
+        *self.lock() = Watched::Closed;
+    }
+
+    fn forget_unwatched(&self, verification_id: VerificationId) {
+        if let Watched::Open(senders) = &mut *self.lock()
+            && senders.get(&verification_id).is_some_and(|sender| sender.receiver_count() == 0)
+        {
+            senders.remove(&verification_id);
+        }
+    }
+}
 
 /// Tells the versions of one verification that were committed since it was asked for.
 #[derive(Debug)]
 pub struct VersionWatch {
     verification_id: VerificationId,
+    /// Taken only when this is dropped.
+    versions: Option<watch::Receiver<u32>>,
+    changed: Changed,
 }
 
 impl VersionWatch {
     /// Waits until a version above `version` was committed by this process, or the store is
     /// closed. Cancel-safe. A change that another process commits is not told.
     pub async fn above(&mut self, version: u32) {
-        let _ = (version, self.verification_id);
-        todo!()
+        if let Some(versions) = &mut self.versions {
+            // An error: the store is closed, and there is nothing to wait for.
+            let _ = versions.wait_for(|&committed| committed > version).await;
+        }
+    }
+}
+
+impl Drop for VersionWatch {
+    fn drop(&mut self) {
+        self.versions = None;
+        self.changed.forget_unwatched(self.verification_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(changed: &Changed) -> usize {
+        match &*changed.lock() {
+            Watched::Open(senders) => senders.len(),
+            Watched::Closed => 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_told_before_the_wait_is_not_missed() {
+        let changed = Changed::default();
+        let mut watch = changed.watch(VerificationId(1));
+        changed.tell(&Changes::from([(VerificationId(1), 3), (VerificationId(2), 9)]));
+        watch.above(2).await;
+        let mut late = changed.watch(VerificationId(1));
+        late.above(2).await;
+    }
+
+    #[tokio::test]
+    async fn what_nobody_watches_is_forgotten_and_closing_lets_all_go() {
+        let changed = Changed::default();
+        let first = changed.watch(VerificationId(1));
+        let second = changed.watch(VerificationId(1));
+        drop(first);
+        assert_eq!(count(&changed), 1);
+        drop(second);
+        assert_eq!(count(&changed), 0);
+        let mut waiting = changed.watch(VerificationId(1));
+        changed.close();
+        waiting.above(7).await;
+        changed.watch(VerificationId(1)).above(7).await;
     }
 }

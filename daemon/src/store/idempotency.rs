@@ -20,6 +20,44 @@ impl fmt::Debug for StoredResponse {
     }
 }
 
+impl StoredResponse {
+    /// As it is sealed: status, number of headers, each text with its length, then the body.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.status.to_be_bytes().to_vec();
+        bytes.extend((self.headers.len() as u16).to_be_bytes());
+        for text in self.headers.iter().flat_map(|(name, value)| [name, value]) {
+            bytes.extend((text.len() as u16).to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        bytes.extend(&self.body);
+        bytes
+    }
+
+    /// Reads what [`StoredResponse::to_bytes`] wrote.
+    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let status = take_u16(&mut bytes)?;
+        let count = take_u16(&mut bytes)?;
+        let mut headers = Vec::new();
+        for _ in 0..count {
+            headers.push((take_text(&mut bytes)?, take_text(&mut bytes)?));
+        }
+        Some(Self { status, headers, body: bytes.to_vec() })
+    }
+}
+
+fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
+    let (number, rest) = bytes.split_first_chunk::<2>()?;
+    *bytes = rest;
+    Some(u16::from_be_bytes(*number))
+}
+
+fn take_text(bytes: &mut &[u8]) -> Option<String> {
+    let length = usize::from(take_u16(bytes)?);
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok()
+}
+
 /// Renders the response from what is about to be committed. It may be called again when a batch
 /// has to be repeated, so it must give the same bytes for the same value.
 type Render<T> = Arc<dyn Fn(&T) -> Option<StoredResponse> + Send + Sync>;
@@ -50,4 +88,19 @@ pub enum Replay {
     Response(StoredResponse),
     /// The key was used for another request.
     OtherRequest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_reads_back_and_a_cut_one_does_not() {
+        let location = ("location".to_owned(), "/v1/verifications/vrf_1".to_owned());
+        let response =
+            StoredResponse { status: 201, headers: vec![location], body: b"{}".to_vec() };
+        let bytes = response.to_bytes();
+        assert_eq!(StoredResponse::from_bytes(&bytes), Some(response));
+        assert_eq!(StoredResponse::from_bytes(&bytes[..20]), None);
+    }
 }

@@ -64,3 +64,210 @@ pub struct LimitReached {
     /// When there is room again.
     pub retry_at: Timestamp,
 }
+
+impl LimitSubject {
+    /// Its parts, kind first, for the HMAC under which it is kept.
+    pub(crate) fn parts(&self) -> [Vec<u8>; 3] {
+        match self {
+            Self::Number(number) => {
+                [b"number".to_vec(), number.reveal().as_bytes().to_vec(), Vec::new()]
+            }
+            Self::Account(account) => [b"account".to_vec(), account.clone().into(), Vec::new()],
+            Self::Address(account, address) => {
+                [b"address".to_vec(), account.clone().into(), address.to_string().into()]
+            }
+            Self::Device(account, device) => {
+                [b"device".to_vec(), account.clone().into(), device.clone().into()]
+            }
+        }
+    }
+}
+
+impl Limit {
+    /// The longest window of its rules.
+    fn longest(&self) -> Duration {
+        self.rules.iter().map(|rule| rule.window).max().unwrap_or_default()
+    }
+}
+
+/// Above this a rule's events share entries; up to it every event has its own and the window is
+/// exact to the millisecond.
+const EXACT_MAX: u32 = 64;
+/// Entries of the longest window when events share them: the error is at most one part in 64, and
+/// always on the strict side.
+const SHARES: i64 = 64;
+/// Most entries of a row; the oldest two are merged before it is exceeded.
+const MAX_ENTRIES: usize = 128;
+
+/// The events of one count, oldest first, as they stand in one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LimitLog(Vec<Entry>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    at: Timestamp,
+    count: u32,
+}
+
+impl LimitLog {
+    const ENTRY_LEN: usize = 12;
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let chunks = bytes.chunks_exact(Self::ENTRY_LEN);
+        if !chunks.remainder().is_empty() {
+            return None;
+        }
+        let entry = |chunk: &[u8]| {
+            let (at, count) = chunk.split_first_chunk::<8>()?;
+            let at = Timestamp(i64::from_be_bytes(*at));
+            Some(Entry { at, count: u32::from_be_bytes(count.try_into().ok()?) })
+        };
+        chunks.map(entry).collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * Self::ENTRY_LEN);
+        for entry in &self.0 {
+            bytes.extend(entry.at.as_millis().to_be_bytes());
+            bytes.extend(entry.count.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// The first rule without room.
+    pub(crate) fn reached(&self, now: Timestamp, limit: &Limit) -> Option<LimitReached> {
+        limit.rules.iter().find_map(|rule| {
+            let retry_at = self.full_until(now, *rule)?;
+            Some(LimitReached { scope: limit.scope, rule: *rule, retry_at })
+        })
+    }
+
+    /// When the rule has room again; `None`: it has room.
+    fn full_until(&self, now: Timestamp, rule: LimitRule) -> Option<Timestamp> {
+        let inside = self.0.iter().filter(|entry| entry.at + rule.window > now);
+        let mut sum: u64 = inside.clone().map(|entry| u64::from(entry.count)).sum();
+        if sum < u64::from(rule.max) {
+            return None;
+        }
+        for entry in inside {
+            sum -= u64::from(entry.count);
+            if sum < u64::from(rule.max) {
+                return Some(entry.at + rule.window);
+            }
+        }
+        // A rule of zero never has room.
+        Some(now + rule.window)
+    }
+
+    /// Adds one event and forgets those that no rule can see.
+    pub(crate) fn count(&mut self, now: Timestamp, limit: &Limit) {
+        let longest = limit.longest();
+        self.0.retain(|entry| entry.at + longest > now);
+        let at = if limit.rules.iter().any(|rule| rule.max > EXACT_MAX) {
+            let share = (longest.as_millis() as i64 / SHARES).max(1);
+            Timestamp((now.as_millis() / share + 1) * share)
+        } else {
+            now
+        };
+        match self.0.last_mut() {
+            Some(last) if last.at >= at => last.count = last.count.saturating_add(1),
+            _ => self.0.push(Entry { at, count: 1 }),
+        }
+        if self.0.len() > MAX_ENTRIES {
+            let oldest = self.0.remove(0);
+            self.0[0].count = self.0[0].count.saturating_add(oldest.count);
+        }
+    }
+
+    /// When the row can be deleted.
+    pub(crate) fn forgotten_at(&self, limit: &Limit) -> Timestamp {
+        self.0.last().map_or(Timestamp(0), |last| last.at + limit.longest())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(rules: &[(u32, u64)]) -> Limit {
+        let rule = |&(max, seconds)| LimitRule { max, window: Duration::from_secs(seconds) };
+        Limit {
+            scope: "send",
+            subject: LimitSubject::Account("vats".to_owned()),
+            rules: rules.iter().map(rule).collect(),
+            limit_use: LimitUse::Take,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(1_769_850_000_000 + seconds * 1_000)
+    }
+
+    #[test]
+    fn several_rules_of_one_count_each_hold_over_their_own_window() {
+        let limit = limit(&[(1, 15), (4, 60), (30, 86_400)]);
+        let mut log = LimitLog::default();
+        let mut taken = Vec::new();
+        for second in 0..200 {
+            if log.reached(at(second), &limit).is_none() {
+                log.count(at(second), &limit);
+                taken.push(second);
+            }
+        }
+        assert_eq!(taken, [0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150, 165, 180, 195]);
+        let reached = log.reached(at(200), &limit).unwrap();
+        assert_eq!((reached.rule.max, reached.retry_at), (1, at(210)));
+    }
+
+    #[test]
+    fn no_window_ever_holds_more_than_the_rule_allows_and_room_comes_when_it_was_told() {
+        for (max, window) in [(3, 10), (30, 100), (200, 1_000)] {
+            let limit = limit(&[(max, window)]);
+            let mut log = LimitLog::default();
+            let mut taken: Vec<Timestamp> = Vec::new();
+            let mut promised = None;
+            for tenth in 0..30_000 {
+                let now = Timestamp(tenth * 100);
+                match log.reached(now, &limit) {
+                    Some(reached) => {
+                        assert!(promised.is_none_or(|until| now < until), "later than promised");
+                        promised = Some(reached.retry_at);
+                    }
+                    None => {
+                        log.count(now, &limit);
+                        taken.push(now);
+                        promised = None;
+                    }
+                }
+                let start = now - Duration::from_secs(window);
+                let inside = taken.iter().rev().take_while(|&&at| at > start).count();
+                assert!(inside <= max as usize, "{inside} of {max} at {now}");
+            }
+            assert!(log.0.len() <= MAX_ENTRIES);
+            let even = 3_000_u64.div_ceil(window) * u64::from(max);
+            assert!(taken.len() as u64 * 100 >= even * 95, "{} of {even}", taken.len());
+        }
+    }
+
+    #[test]
+    fn what_is_only_counted_keeps_its_row_small() {
+        let limit = limit(&[(5, 86_400)]);
+        let mut log = LimitLog::default();
+        for second in 0..10_000 {
+            log.count(at(second), &limit);
+        }
+        assert_eq!(log.0.len(), MAX_ENTRIES);
+        assert_eq!(log.0.iter().map(|entry| entry.count).sum::<u32>(), 10_000);
+    }
+
+    #[test]
+    fn a_log_reads_back_and_damage_is_noticed() {
+        let limit = limit(&[(5, 60)]);
+        let mut log = LimitLog::default();
+        log.count(at(1), &limit);
+        log.count(at(2), &limit);
+        assert_eq!(LimitLog::decode(&log.encode()), Some(log.clone()));
+        assert_eq!(LimitLog::decode(&log.encode()[1..]), None);
+        assert_eq!(log.forgotten_at(&limit), at(62));
+    }
+}

@@ -3,14 +3,22 @@
 use std::fmt;
 
 use dialplans::{E164, TrunkName};
+use rand_chacha::ChaCha20Rng;
 
 use crate::clock::Timestamp;
 use crate::ids::MessageId;
+use crate::secrets::{Keys, SealedColumn};
+use crate::store::StoreError;
+use crate::store::convert::{NumberColumns, Table, int};
 use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitReached};
+use crate::store::row::{MessageChangeRow, MessageRow};
 use crate::store::view::Cursor;
 use crate::verification::model::StoredNumber;
 use crate::verification::status::words;
+
+const MESSAGE_TO: SealedColumn = SealedColumn("message.to");
+const MESSAGE_TEXT: SealedColumn = SealedColumn("message.text");
 
 words! {
     /// Which way a text goes.
@@ -102,6 +110,89 @@ impl fmt::Debug for Message {
             .field("to", &self.to)
             .finish_non_exhaustive()
     }
+}
+
+impl Message {
+    /// Stands differently from now on; `version` rises by one.
+    pub(crate) fn change(&mut self, now: Timestamp, change: &MessageChange) {
+        self.version += 1;
+        self.status = change.status;
+        self.detail.clone_from(&change.detail);
+        if change.trunk.is_some() {
+            self.trunk.clone_from(&change.trunk);
+        }
+        self.maybe_duplicate |= change.maybe_duplicate;
+        self.updated_at = now;
+    }
+}
+
+pub(crate) fn message_row(keys: &Keys, rng: &mut ChaCha20Rng, message: &Message) -> MessageRow {
+    let id = message.message_id;
+    let to = NumberColumns::seal(keys, rng, MESSAGE_TO, id.0, &message.to);
+    let seal_text = |text: &String| keys.seal(rng, MESSAGE_TEXT, id.0, text.as_bytes());
+    MessageRow {
+        message_id: id,
+        account: message.account.clone(),
+        live: message.live,
+        version: int(message.version),
+        direction: message.direction.as_str().to_owned(),
+        status: message.status.as_str().to_owned(),
+        detail: message.detail.clone(),
+        to_sealed: to.sealed,
+        to_hmac: to.hmac,
+        to_masked: to.masked,
+        sender: message.sender.clone(),
+        text_sealed: message.text.as_ref().map(seal_text),
+        encoding: message.encoding.clone(),
+        segments: int(message.segments),
+        reference: message.reference.clone(),
+        trunk: message.trunk.as_ref().map(|trunk| trunk.as_str().to_owned()),
+        maybe_duplicate: message.maybe_duplicate,
+        created_at: message.created_at,
+        valid_until: message.valid_until,
+        updated_at: message.updated_at,
+    }
+}
+
+pub(crate) fn message_change_row(message: &Message) -> MessageChangeRow {
+    MessageChangeRow {
+        message_id: message.message_id,
+        version: int(message.version),
+        status: message.status.as_str().to_owned(),
+        detail: message.detail.clone(),
+        trunk: message.trunk.as_ref().map(|trunk| trunk.as_str().to_owned()),
+        maybe_duplicate: message.maybe_duplicate,
+        updated_at: message.updated_at,
+    }
+}
+
+pub(crate) fn message(keys: &Keys, row: MessageRow) -> Result<Message, StoreError> {
+    let table = Table("message");
+    let id = row.message_id;
+    let to =
+        table.stored_number(keys, MESSAGE_TO, id.0, row.to_sealed.as_deref(), row.to_masked)?;
+    let unseal_text = |sealed: Vec<u8>| table.unseal(keys, MESSAGE_TEXT, id.0, &sealed);
+    let trunk = row.trunk.as_deref().map(TrunkName::parse).transpose();
+    Ok(Message {
+        message_id: id,
+        account: row.account,
+        live: row.live,
+        version: table.number("version", row.version)?,
+        direction: table.column("direction", Direction::from_word(&row.direction))?,
+        status: table.column("status", MessageStatus::from_word(&row.status))?,
+        detail: row.detail,
+        to,
+        sender: row.sender,
+        text: row.text_sealed.map(unseal_text).transpose()?,
+        encoding: row.encoding,
+        segments: table.number("segments", row.segments)?,
+        reference: row.reference,
+        trunk: trunk.map_err(|_| table.damaged("trunk"))?,
+        maybe_duplicate: row.maybe_duplicate,
+        created_at: row.created_at,
+        valid_until: row.valid_until,
+        updated_at: row.updated_at,
+    })
 }
 
 /// A text to store.

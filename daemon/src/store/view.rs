@@ -21,6 +21,32 @@ pub enum Who {
     },
 }
 
+impl Who {
+    /// Whether an object of this account and kind is there for them.
+    pub(crate) fn sees(&self, owner: &str, is_live: bool) -> bool {
+        match self {
+            Self::Gateway => true,
+            Self::Account { account, live } => account == owner && *live == is_live,
+        }
+    }
+
+    /// Under which account their idempotency keys are kept.
+    pub(crate) fn account(&self) -> &str {
+        match self {
+            Self::Gateway => "",
+            Self::Account { account, .. } => account,
+        }
+    }
+
+    /// The account and kind that a list is narrowed to.
+    pub(crate) fn narrowed(&self) -> (Option<&str>, Option<bool>) {
+        match self {
+            Self::Gateway => (None, None),
+            Self::Account { account, live } => (Some(account), Some(*live)),
+        }
+    }
+}
+
 /// The place in a list after which the next page begins: an id.
 pub type Cursor = u128;
 

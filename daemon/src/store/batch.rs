@@ -1,0 +1,180 @@
+//! One batch: what it has to read, what the requests come to, what it writes.
+//!
+//! Nothing here touches a database: the same code runs between the reads and the writes of both.
+
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::Timestamp;
+use crate::ids::{MessageId, VerificationId};
+use crate::store::message::Message;
+use crate::store::request::Request;
+use crate::store::retention::Chore;
+use crate::store::row::{
+    ApiKeyRow, CallChange, CallRow, IdempotencyRow, LimitRow, MessageChangeRow, MessageRow,
+    OpenRow, StepRow, TailRow, UnallocatedRow, VerificationChange, VerificationRow,
+};
+use crate::store::sql_types::Hash;
+use crate::verification::model::Verification;
+
+pub(crate) use plan::{Plan, unseal_response};
+
+/// What a batch has to read, each key once and in order: rows are locked in this order.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) verifications: BTreeSet<VerificationId>,
+    /// Numbers whose open verifications count.
+    pub(crate) open: BTreeSet<Hash>,
+    pub(crate) idempotency: BTreeSet<Hash>,
+    pub(crate) limits: BTreeSet<Hash>,
+    pub(crate) tails: BTreeSet<Hash>,
+    pub(crate) messages: BTreeSet<MessageId>,
+    pub(crate) api_keys: BTreeSet<String>,
+}
+
+impl Needs {
+    pub(crate) fn of(requests: &[Request]) -> Self {
+        let mut needs = Self::default();
+        for request in requests {
+            needs.add(request);
+        }
+        needs
+    }
+
+    fn add(&mut self, request: &Request) {
+        match request {
+            Request::Create(task) => {
+                self.open.insert(task.ask.to);
+                self.limits.extend(&task.ask.limits);
+                self.tails.extend(&task.ask.tails);
+                self.idempotency.extend(task.ask.idempotency.map(|hashes| hashes.key));
+            }
+            Request::Apply(task) => {
+                self.verifications.insert(task.ask.verification_id());
+                self.limits.extend(&task.ask.limits);
+                self.idempotency.extend(task.ask.idempotency.map(|hashes| hashes.key));
+            }
+            Request::CreateMessage(task) => {
+                self.limits.extend(&task.ask.limits);
+                self.idempotency.extend(task.ask.idempotency.map(|hashes| hashes.key));
+            }
+            Request::ChangeMessage(task) => {
+                self.messages.insert(task.ask.message_id);
+            }
+            Request::RevokeApiKey(task) => {
+                self.api_keys.insert(task.ask.0.as_str().to_owned());
+            }
+            Request::TouchApiKey(task) => {
+                self.api_keys.insert(task.ask.0.as_str().to_owned());
+            }
+            Request::Unallocated(_)
+            | Request::CreateApiKey(_)
+            | Request::Chore(_)
+            | Request::Ping(_) => {}
+        }
+    }
+
+    /// Once the open verifications are known: those that a request may end have to be read too.
+    pub(crate) fn add_open(&mut self, now: Timestamp, requests: &[Request], open: &[OpenRow]) {
+        for request in requests {
+            let Request::Create(task) = request else { continue };
+            let ended = open.iter().filter(|row| {
+                Group::of_ask(&task.ask).holds(row)
+                    && (row.expires_at <= now || row.session_is(task.ask.session()))
+            });
+            self.verifications.extend(ended.map(|row| row.verification_id));
+        }
+    }
+}
+
+/// Whose open verifications are counted together.
+#[derive(Clone, Copy, Debug)]
+struct Group<'a> {
+    account: &'a str,
+    live: bool,
+    to: Hash,
+    purpose: &'a str,
+}
+
+impl<'a> Group<'a> {
+    fn of_ask(ask: &'a crate::store::request::CreateAsk) -> Self {
+        let Verification { account, live, purpose, .. } = &ask.create.verification;
+        Self { account, live: *live, to: ask.to, purpose }
+    }
+
+    fn holds(self, row: &OpenRow) -> bool {
+        row.to_hmac == self.to
+            && row.account == self.account
+            && row.live == self.live
+            && row.purpose == self.purpose
+    }
+}
+
+impl OpenRow {
+    /// A client without a session is nobody's.
+    fn session_is(&self, session: Option<&str>) -> bool {
+        session.is_some() && self.session.as_deref() == session
+    }
+}
+
+impl crate::store::request::CreateAsk {
+    fn session(&self) -> Option<&str> {
+        self.create.verification.client.session.as_deref()
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) verifications: Vec<Verification>,
+    pub(crate) open: Vec<OpenRow>,
+    pub(crate) idempotency: Vec<IdempotencyRow>,
+    pub(crate) limits: Vec<LimitRow>,
+    pub(crate) tails: Vec<TailRow>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) api_keys: Vec<ApiKeyRow>,
+}
+
+/// What is written: each row once.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    pub(crate) open_gone: Vec<VerificationId>,
+    pub(crate) new_verifications: Vec<VerificationRow>,
+    pub(crate) changed_verifications: Vec<VerificationChange>,
+    pub(crate) steps: Vec<StepRow>,
+    pub(crate) new_calls: Vec<CallRow>,
+    pub(crate) changed_calls: Vec<CallChange>,
+    pub(crate) open_new: Vec<OpenRow>,
+    pub(crate) idempotency: Vec<IdempotencyRow>,
+    pub(crate) limits: Vec<LimitRow>,
+    pub(crate) tails: Vec<TailRow>,
+    pub(crate) unallocated: Vec<UnallocatedRow>,
+    pub(crate) new_messages: Vec<MessageRow>,
+    pub(crate) changed_messages: Vec<MessageChangeRow>,
+    pub(crate) api_keys: Vec<ApiKeyRow>,
+    pub(crate) chore: Option<Chore>,
+}
+
+impl Writes {
+    /// How many rows it writes, housekeeping apart.
+    pub(crate) fn rows(&self) -> usize {
+        self.open_gone.len()
+            + self.new_verifications.len()
+            + self.changed_verifications.len()
+            + self.steps.len()
+            + self.new_calls.len()
+            + self.changed_calls.len()
+            + self.open_new.len()
+            + self.idempotency.len()
+            + self.limits.len()
+            + self.tails.len()
+            + self.unallocated.len()
+            + self.new_messages.len()
+            + self.changed_messages.len()
+            + self.api_keys.len()
+    }
+}
+
+/// Versions to tell once the batch is committed.
+pub(crate) type Changes = BTreeMap<VerificationId, u32>;

@@ -1,0 +1,490 @@
+//! The requests of a batch, in order of arrival, against what was read.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+
+use crate::clock::Timestamp;
+use crate::ids::{MessageId, VerificationId};
+use crate::secrets::{Keys, SealedColumn};
+use crate::store::StoreError;
+use crate::store::batch::{Changes, Group, Loaded, Writes};
+use crate::store::convert::{
+    Table, call_change, call_row, int, step_row, verification_change, verification_row,
+};
+use crate::store::idempotency::{Idempotency, StoredResponse};
+use crate::store::limit::{Limit, LimitLog, LimitReached, LimitUse};
+use crate::store::message::{
+    ChangeMessage, Message, MessageChanged, MessageCreated, message_change_row, message_row,
+};
+use crate::store::request::{
+    ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, tail_hash,
+};
+use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow};
+use crate::store::sql_types::Hash;
+use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
+use crate::verification::machine::{Answer, Input};
+use crate::verification::model::{Call, Verification};
+
+const RESPONSE: SealedColumn = SealedColumn("idempotency_key.response");
+
+/// A batch between its reads and its writes.
+pub(crate) struct Plan<'a> {
+    now: Timestamp,
+    keys: &'a Keys,
+    rng: &'a mut ChaCha20Rng,
+    verifications: BTreeMap<VerificationId, Held<Verification>>,
+    messages: BTreeMap<MessageId, Held<Message>>,
+    /// The open verifications of every group that a request concerns.
+    open: Vec<OpenRow>,
+    idempotency: BTreeMap<Hash, KeptResponse>,
+    limits: BTreeMap<Hash, LimitLog>,
+    tails: BTreeMap<Hash, Timestamp>,
+    api_keys: BTreeMap<String, ApiKeyRow>,
+    writes: Writes,
+    /// Limits and tails that were counted: each is written once.
+    counted: BTreeMap<Hash, LimitRow>,
+    shown: BTreeMap<Hash, TailRow>,
+}
+
+/// A value as it was read (`None`: it is new), and as it stands.
+struct Held<T> {
+    before: Option<T>,
+    after: T,
+}
+
+struct KeptResponse {
+    request: Hash,
+    response: StoredResponse,
+}
+
+/// What an Idempotency-Key comes to inside the batch.
+enum Kept {
+    Fresh,
+    Replay(StoredResponse),
+    OtherRequest,
+}
+
+impl<'a> Plan<'a> {
+    /// An error: a row that was read is damaged.
+    pub(crate) fn new(
+        now: Timestamp,
+        keys: &'a Keys,
+        rng: &'a mut ChaCha20Rng,
+        loaded: Loaded,
+    ) -> Result<Self, StoreError> {
+        let held = |verification: Verification| {
+            let before = Some(verification.clone());
+            (verification.verification_id, Held { before, after: verification })
+        };
+        let held_message = |message: Message| {
+            (message.message_id, Held { before: Some(message.clone()), after: message })
+        };
+        let mut idempotency = BTreeMap::new();
+        for row in loaded.idempotency {
+            let response = unseal_response(keys, &row)?;
+            let kept = KeptResponse { request: row.request_hmac, response };
+            idempotency.insert(row.key_hmac, kept);
+        }
+        let mut limits = BTreeMap::new();
+        for row in loaded.limits {
+            let log = Table("limit_counter").column("log", LimitLog::decode(&row.log))?;
+            limits.insert(row.limit_hmac, log);
+        }
+        Ok(Self {
+            now,
+            keys,
+            rng,
+            verifications: loaded.verifications.into_iter().map(held).collect(),
+            messages: loaded.messages.into_iter().map(held_message).collect(),
+            open: loaded.open,
+            idempotency,
+            limits,
+            tails: loaded.tails.iter().map(|row| (row.tail_hmac, row.shown_at)).collect(),
+            api_keys: loaded
+                .api_keys
+                .into_iter()
+                .map(|row| (row.api_key_id.clone(), row))
+                .collect(),
+            writes: Writes::default(),
+            counted: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        })
+    }
+
+    /// Runs the requests in order and sets their answers.
+    pub(crate) fn run(&mut self, requests: &mut [Request]) {
+        for request in requests {
+            match request {
+                Request::Create(task) => task.answer = Some(self.create(&task.ask)),
+                Request::Apply(task) => task.answer = Some(self.apply(&task.ask)),
+                Request::CreateMessage(task) => {
+                    task.answer = Some(self.create_message(&task.ask));
+                }
+                Request::ChangeMessage(task) => {
+                    task.answer = Some(self.change_message(&task.ask));
+                }
+                Request::Unallocated(task) => {
+                    self.writes.unallocated.retain(|row| row.to_hmac != task.ask.to_hmac);
+                    self.writes.unallocated.push(task.ask.clone());
+                    task.answer = Some(());
+                }
+                Request::CreateApiKey(task) => {
+                    self.writes.api_keys.push(task.ask.clone());
+                    task.answer = Some(());
+                }
+                Request::RevokeApiKey(task) => {
+                    let (id, at) = &task.ask;
+                    let row = self.api_keys.get_mut(id.as_str());
+                    task.answer = Some(row.is_some());
+                    if let Some(row) = row {
+                        row.revoked_at.get_or_insert(*at);
+                    }
+                }
+                Request::TouchApiKey(task) => {
+                    let (id, at) = &task.ask;
+                    if let Some(row) = self.api_keys.get_mut(id.as_str()) {
+                        row.last_used_at = row.last_used_at.max(Some(*at));
+                    }
+                    task.answer = Some(());
+                }
+                // The database says what it did; see the backends.
+                Request::Chore(task) => self.writes.chore = Some(task.ask),
+                Request::Ping(task) => task.answer = Some(()),
+            }
+        }
+    }
+
+    /// What has to be written, and the versions to tell afterwards.
+    pub(crate) fn finish(mut self) -> (Writes, Changes) {
+        let mut changes = Changes::new();
+        for (id, held) in std::mem::take(&mut self.verifications) {
+            if self.write_verification(&held) {
+                changes.insert(id, held.after.version);
+            }
+        }
+        for held in std::mem::take(&mut self.messages).into_values() {
+            match held.before {
+                None => {
+                    let row = message_row(self.keys, self.rng, &held.after);
+                    self.writes.new_messages.push(row);
+                }
+                Some(before) if before.version != held.after.version => {
+                    self.writes.changed_messages.push(message_change_row(&held.after));
+                }
+                Some(_) => {}
+            }
+        }
+        self.writes.limits.extend(self.counted.into_values());
+        self.writes.tails.extend(self.shown.into_values());
+        self.writes.api_keys.extend(self.api_keys.into_values());
+        (self.writes, changes)
+    }
+
+    /// Adds the rows that changed; false: none did.
+    fn write_verification(&mut self, held: &Held<Verification>) -> bool {
+        let after = &held.after;
+        match &held.before {
+            None => {
+                self.writes.new_verifications.push(verification_row(self.keys, self.rng, after));
+            }
+            Some(before) if before.version == after.version => return false,
+            Some(_) => self.writes.changed_verifications.push(verification_change(after)),
+        }
+        for (place, step) in after.steps.iter().enumerate() {
+            let before = held.before.as_ref().and_then(|before| before.steps.get(place));
+            for (place, call) in step.calls.iter().enumerate() {
+                match before.and_then(|before| before.calls.get(place)) {
+                    None => {
+                        let row = call_row(self.keys, self.rng, after, step, call);
+                        self.writes.new_calls.push(row);
+                    }
+                    Some(before) if before != call => {
+                        self.writes.changed_calls.push(call_change(call));
+                    }
+                    Some(_) => {}
+                }
+            }
+            let row_changed = before.is_none_or(|before| {
+                (before.status, &before.detail, before.code)
+                    != (step.status, &step.detail, step.code)
+            });
+            if row_changed {
+                self.writes.steps.push(step_row(after, step));
+            }
+        }
+        true
+    }
+
+    fn create(&mut self, ask: &CreateAsk) -> Created {
+        let create = &ask.create;
+        match self.kept(ask.idempotency) {
+            Kept::Fresh => {}
+            Kept::Replay(response) => return Created::Replayed(response),
+            Kept::OtherRequest => return Created::Refused(CreateRefused::OtherRequest),
+        }
+        if let Some(reached) = self.reached(&create.limits, &ask.limits) {
+            return Created::Refused(CreateRefused::Limit(reached));
+        }
+        let shown = |hash| self.tails.get(hash).is_some_and(|&at| at > create.tails_since);
+        if ask.tails.iter().any(shown) {
+            return Created::Refused(CreateRefused::TailShown);
+        }
+        self.settle_expired(Group::of_ask(ask));
+        let Some((slot, superseded)) = self.find_slot(ask) else {
+            return Created::Refused(CreateRefused::TooManyOpen);
+        };
+        let superseded = superseded.and_then(|id| self.supersede(id));
+        let verification = create.verification.clone();
+        self.writes.open_new.push(open_row(ask, slot));
+        self.open.push(open_row(ask, slot));
+        self.count(&create.limits, &ask.limits);
+        for &tail in &ask.tails {
+            self.show_tail(tail, ask.to);
+        }
+        let held = Held { before: None, after: verification.clone() };
+        self.verifications.insert(verification.verification_id, held);
+        let response = self.keep(ask.idempotency, create.idempotency.as_ref(), &verification);
+        Created::Stored {
+            verification: Box::new(verification),
+            response,
+            superseded: superseded.map(Box::new),
+        }
+    }
+
+    /// Ends those of a group whose time has run out, so that they hold no slot.
+    fn settle_expired(&mut self, group: Group<'_>) {
+        let now = self.now;
+        let gone: Vec<_> = self
+            .open
+            .iter()
+            .filter(|row| group.holds(row) && row.expires_at <= now)
+            .map(|row| row.verification_id)
+            .collect();
+        for id in gone {
+            if let Some(held) = self.verifications.get_mut(&id) {
+                // Expiry is settled whatever the input; it answers nothing that is asked for.
+                let _ = held.after.apply(now, self.keys, &Input::Expire);
+            }
+            self.close(id);
+        }
+    }
+
+    /// The lowest free slot, and the verification of the same session that gives up its own.
+    fn find_slot(&self, ask: &CreateAsk) -> Option<(i32, Option<VerificationId>)> {
+        let group = Group::of_ask(ask);
+        let same = |row: &&OpenRow| row.session_is(ask.session());
+        let open = self.open.iter().filter(|row| group.holds(row));
+        let superseded = open.clone().find(same).map(|row| row.verification_id);
+        let taken: Vec<i32> = open.filter(|row| !same(row)).map(|row| row.slot).collect();
+        let slot = (0..int(ask.create.max_open)).find(|slot| !taken.contains(slot))?;
+        Some((slot, superseded))
+    }
+
+    fn supersede(&mut self, id: VerificationId) -> Option<Verification> {
+        self.close(id);
+        let held = self.verifications.get_mut(&id)?;
+        let was_pending = held.after.is_pending();
+        // One that ended in the meantime is left as it is.
+        let _ = held.after.apply(self.now, self.keys, &Input::Supersede);
+        was_pending.then(|| held.after.clone())
+    }
+
+    /// A verification is not open any more.
+    fn close(&mut self, id: VerificationId) {
+        self.open.retain(|row| row.verification_id != id);
+        let unwritten = self.writes.open_new.len();
+        self.writes.open_new.retain(|row| row.verification_id != id);
+        if self.writes.open_new.len() == unwritten && !self.writes.open_gone.contains(&id) {
+            self.writes.open_gone.push(id);
+        }
+    }
+
+    fn apply(&mut self, ask: &ApplyAsk) -> Applied {
+        let apply = &ask.apply;
+        let id = apply.verification_id;
+        let held = self.verifications.get(&id).map(|held| &held.after);
+        let Some(before) = held.filter(|held| apply.who.sees(&held.account, held.live)) else {
+            return Applied::NotFound;
+        };
+        let (was_pending, to) = (before.is_pending(), before.to.full());
+        match self.kept(ask.idempotency) {
+            Kept::Fresh => {}
+            Kept::Replay(response) => return Applied::Replayed(response),
+            Kept::OtherRequest => return self.refused(id, ApplyRefused::OtherRequest),
+        }
+        if let Some(reached) = self.reached(&apply.limits, &ask.limits) {
+            return self.refused(id, ApplyRefused::Limit(reached));
+        }
+        let Some(held) = self.verifications.get_mut(&id) else { return Applied::NotFound };
+        let result = held.after.apply(self.now, self.keys, &apply.input);
+        let after = held.after.clone();
+        if was_pending && !after.is_pending() {
+            self.close(id);
+        }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(refusal) => return self.refused(id, ApplyRefused::Machine(refusal)),
+        };
+        let counts = match answer {
+            Answer::Checked { valid } => !valid,
+            Answer::Done => true,
+        };
+        if counts {
+            self.count(&apply.limits, &ask.limits);
+        }
+        if let Some(to) = to {
+            for call in placed_by(&apply.input) {
+                if let Some(tail) = tail_hash(self.keys, &to, call) {
+                    self.show_tail(tail, Hash(self.keys.number_hmac(&to)));
+                }
+            }
+        }
+        let rendered = (after, answer);
+        let response = self.keep(ask.idempotency, apply.idempotency.as_ref(), &rendered);
+        let (after, answer) = rendered;
+        Applied::Accepted { verification: Box::new(after), answer, response }
+    }
+
+    fn refused(&self, id: VerificationId, refusal: ApplyRefused) -> Applied {
+        match self.verifications.get(&id) {
+            Some(held) => Applied::Refused { verification: Box::new(held.after.clone()), refusal },
+            None => Applied::NotFound,
+        }
+    }
+
+    fn create_message(&mut self, ask: &CreateMessageAsk) -> MessageCreated {
+        let create = &ask.create;
+        match self.kept(ask.idempotency) {
+            Kept::Fresh => {}
+            Kept::Replay(response) => return MessageCreated::Replayed(response),
+            Kept::OtherRequest => return MessageCreated::OtherRequest,
+        }
+        if let Some(reached) = self.reached(&create.limits, &ask.limits) {
+            return MessageCreated::Limit(reached);
+        }
+        self.count(&create.limits, &ask.limits);
+        let message = create.message.clone();
+        let held = Held { before: None, after: message.clone() };
+        self.messages.insert(message.message_id, held);
+        let response = self.keep(ask.idempotency, create.idempotency.as_ref(), &message);
+        MessageCreated::Stored { message: Box::new(message), response }
+    }
+
+    fn change_message(&mut self, ask: &ChangeMessage) -> MessageChanged {
+        let Some(held) = self.messages.get_mut(&ask.message_id) else {
+            return MessageChanged::NotFound;
+        };
+        if !held.after.status.is_open() {
+            return MessageChanged::Ended(Box::new(held.after.clone()));
+        }
+        held.after.change(self.now, &ask.change);
+        MessageChanged::Stored(Box::new(held.after.clone()))
+    }
+
+    fn kept(&self, hashes: Option<IdempotencyHashes>) -> Kept {
+        let kept = hashes.and_then(|hashes| Some((hashes, self.idempotency.get(&hashes.key)?)));
+        match kept {
+            None => Kept::Fresh,
+            Some((hashes, kept)) if kept.request == hashes.request => {
+                Kept::Replay(kept.response.clone())
+            }
+            Some(_) => Kept::OtherRequest,
+        }
+    }
+
+    /// Renders the response and keeps it for repeats of the request.
+    fn keep<T>(
+        &mut self,
+        hashes: Option<IdempotencyHashes>,
+        idempotency: Option<&Idempotency<T>>,
+        value: &T,
+    ) -> Option<StoredResponse> {
+        let (hashes, idempotency) = (hashes?, idempotency?);
+        let response = (idempotency.render)(value)?;
+        let plain = response.to_bytes();
+        let row_id = hashes.key.row_id();
+        self.writes.idempotency.push(IdempotencyRow {
+            key_hmac: hashes.key,
+            request_hmac: hashes.request,
+            response_sealed: self.keys.seal(self.rng, RESPONSE, row_id, &plain),
+            created_at: self.now,
+        });
+        let kept = KeptResponse { request: hashes.request, response: response.clone() };
+        self.idempotency.insert(hashes.key, kept);
+        Some(response)
+    }
+
+    fn reached(&self, limits: &[Limit], hashes: &[Hash]) -> Option<LimitReached> {
+        limits.iter().zip(hashes).find_map(|(limit, hash)| match limit.limit_use {
+            LimitUse::Take | LimitUse::Look => match self.limits.get(hash) {
+                Some(log) => log.reached(self.now, limit),
+                None => LimitLog::default().reached(self.now, limit),
+            },
+            LimitUse::Count => None,
+        })
+    }
+
+    fn count(&mut self, limits: &[Limit], hashes: &[Hash]) {
+        for (limit, &hash) in limits.iter().zip(hashes) {
+            match limit.limit_use {
+                LimitUse::Take | LimitUse::Count => {
+                    let log = self.limits.entry(hash).or_default();
+                    log.count(self.now, limit);
+                    let row = LimitRow {
+                        limit_hmac: hash,
+                        log: log.encode(),
+                        forgotten_at: log.forgotten_at(limit),
+                    };
+                    self.counted.insert(hash, row);
+                }
+                LimitUse::Look => {}
+            }
+        }
+    }
+
+    fn show_tail(&mut self, tail_hmac: Hash, to_hmac: Hash) {
+        let shown_at = self.now;
+        self.tails.insert(tail_hmac, shown_at);
+        self.shown.insert(tail_hmac, TailRow { tail_hmac, to_hmac, shown_at });
+    }
+}
+
+/// The calls that an accepted input places.
+fn placed_by(input: &Input) -> &[Call] {
+    match input {
+        Input::Resend { call, .. } | Input::NextAttempt { call, .. } => std::slice::from_ref(call),
+        Input::NextStep { step, .. } => &step.calls,
+        Input::Check(_)
+        | Input::Cancel
+        | Input::Supersede
+        | Input::Progress { .. }
+        | Input::CallEnded { .. }
+        | Input::NothingLeft
+        | Input::Expire => &[],
+    }
+}
+
+fn open_row(ask: &CreateAsk, slot: i32) -> OpenRow {
+    let verification = &ask.create.verification;
+    OpenRow {
+        verification_id: verification.verification_id,
+        account: verification.account.clone(),
+        live: verification.live,
+        to_hmac: ask.to,
+        purpose: verification.purpose.clone(),
+        slot,
+        session: verification.client.session.clone(),
+        expires_at: verification.expires_at,
+    }
+}
+
+/// Opens a kept response.
+pub(crate) fn unseal_response(
+    keys: &Keys,
+    row: &IdempotencyRow,
+) -> Result<StoredResponse, StoreError> {
+    let table = Table("idempotency_key");
+    let plain = keys.unseal(RESPONSE, row.key_hmac.row_id(), &row.response_sealed);
+    table.column("response", plain.ok().and_then(|plain| StoredResponse::from_bytes(&plain)))
+}

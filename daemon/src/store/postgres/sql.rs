@@ -1,0 +1,539 @@
+//! The SQL of Postgres. A batch is one statement for each table, over arrays.
+
+macro_rules! verification_columns {
+    () => {
+        "
+     verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
+     purpose, locale, reference, metadata, session, client_ip, client_device_id,
+     created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
+     sends_max, sends_used, next_send_allowed_at"
+    };
+}
+
+macro_rules! step_columns {
+    () => {
+        "
+     verification_id, n, channel, status, detail, created_at, code_tail_hmac,
+     code_number_hmac, code_length, code_space, code_checkable_until"
+    };
+}
+
+macro_rules! call_columns {
+    () => {
+        "
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
+    };
+}
+
+macro_rules! open_columns {
+    () => {
+        "
+     verification_id, account, live, to_hmac, purpose, slot, session, expires_at"
+    };
+}
+
+macro_rules! idempotency_columns {
+    () => {
+        "
+     key_hmac, request_hmac, response_sealed, created_at"
+    };
+}
+
+macro_rules! limit_columns {
+    () => {
+        "
+     limit_hmac, log, forgotten_at"
+    };
+}
+
+macro_rules! tail_columns {
+    () => {
+        "
+     tail_hmac, to_hmac, shown_at"
+    };
+}
+
+macro_rules! message_columns {
+    () => {
+        "
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at"
+    };
+}
+
+macro_rules! api_key_columns {
+    () => {
+        "
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at"
+    };
+}
+
+// Read by the writer, inside its transaction; what it may change is locked in order of its key.
+
+pub(crate) const LOAD_OPEN: &str = concat!(
+    "select",
+    open_columns!(),
+    "
+     from open_verification where to_hmac = any($1)"
+);
+
+pub(crate) const LOAD_VERIFICATIONS: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id = any($1)
+     order by verification_id for update"
+);
+
+pub(crate) const LOAD_IDEMPOTENCY: &str = concat!(
+    "select",
+    idempotency_columns!(),
+    "
+     from idempotency_key where key_hmac = any($1)"
+);
+
+pub(crate) const LOAD_LIMITS: &str = concat!(
+    "select",
+    limit_columns!(),
+    "
+     from limit_counter where limit_hmac = any($1)
+     order by limit_hmac for update"
+);
+
+pub(crate) const LOAD_TAILS: &str = concat!(
+    "select",
+    tail_columns!(),
+    "
+     from shown_tail where tail_hmac = any($1)"
+);
+
+pub(crate) const LOAD_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id = any($1)
+     order by message_id for update"
+);
+
+pub(crate) const LOAD_API_KEYS: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key where api_key_id = any($1) order by api_key_id for update"
+);
+
+// Read by both sides.
+
+pub(crate) const STEPS: &str = concat!(
+    "select",
+    step_columns!(),
+    "
+     from step where verification_id = any($1)
+     order by verification_id, n"
+);
+
+/// The bounds are those of the ids that the calls can have: they leave out other partitions.
+pub(crate) const CALLS_OF_VERIFICATIONS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where verification_id = any($1)
+     and call_id >= $2 and call_id < $3
+     order by verification_id, step_n, attempt"
+);
+
+// Read by requests.
+
+pub(crate) const VERIFICATIONS_BY_ID: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id = any($1)"
+);
+
+// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each
+// search by equality is a statement of its own, for its own index.
+
+pub(crate) const LIST_VERIFICATIONS: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id < $1 and verification_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = $7))
+     and ($8::text is null or reference = $8)
+     order by verification_id desc limit $5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_TO: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where to_hmac = $9 and verification_id < $1 and verification_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = $7))
+     and ($8::text is null or reference = $8)
+     order by verification_id desc limit $5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_REFERENCE: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where account = $3 and reference = $8
+     and verification_id < $1 and verification_id >= $2
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = $7))
+     order by verification_id desc limit $5"
+);
+
+pub(crate) const LIST_CALLS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id < $1 and call_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or trunk = $6)
+     and ($7::text is null or outcome = $7)
+     order by call_id desc limit $5"
+);
+
+pub(crate) const LIST_CALLS_TO: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where to_hmac = $8 and call_id < $1 and call_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or trunk = $6)
+     and ($7::text is null or outcome = $7)
+     order by call_id desc limit $5"
+);
+
+pub(crate) const LIST_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id < $1 and message_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+pub(crate) const LIST_MESSAGES_TO: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where to_hmac = $9 and message_id < $1 and message_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+// Left behind by a process that stopped: after an id, at most so many, oldest first.
+
+pub(crate) const OPEN_VERIFICATION_IDS: &str = "
+     select verification_id from open_verification where verification_id > $1
+     order by verification_id limit $2";
+
+pub(crate) const UNFINISHED_CALLS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id > $1 and ended_at is null
+     order by call_id limit $2"
+);
+
+pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id > $1
+     and direction = 'outbound' and status in ('accepted', 'sent')
+     order by message_id limit $2"
+);
+
+// Single rows.
+
+pub(crate) const CALL: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id = $1"
+);
+
+pub(crate) const MESSAGE: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id = $1"
+);
+
+pub(crate) const LIMITS: &str = concat!(
+    "select",
+    limit_columns!(),
+    "
+     from limit_counter where limit_hmac = any($1)"
+);
+
+pub(crate) const TAILS_OF_NUMBER: &str = concat!(
+    "select",
+    tail_columns!(),
+    "
+     from shown_tail where to_hmac = $1 and shown_at > $2"
+);
+
+pub(crate) const IS_UNALLOCATED: &str = "
+     select until from unallocated_number where to_hmac = $1 and until > $2";
+
+pub(crate) const API_KEY: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key where api_key_id = $1"
+);
+
+pub(crate) const API_KEYS: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key order by created_at desc, api_key_id"
+);
+
+pub(crate) const PING: &str = "select 1";
+
+pub(crate) const SETTING: &str = "select value from setting where name = $1";
+
+pub(crate) const PUT_SETTING: &str = "
+     insert into setting (name, value) values ($1, $2)
+     on conflict (name) do update set value = excluded.value";
+
+pub(crate) const ADD_SETTING: &str = "
+     insert into setting (name, value) values ($1, $2)
+     on conflict (name) do nothing";
+
+// Written in batches.
+
+pub(crate) const INSERT_VERIFICATIONS: &str = "
+     insert into verification (
+     verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
+     purpose, locale, reference, metadata, session, client_ip, client_device_id,
+     created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
+     sends_max, sends_used, next_send_allowed_at)
+     select * from unnest(
+     $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::bytea[],
+     $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+     $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[],
+     $18::timestamptz[], $19::integer[], $20::bigint[], $21::integer[], $22::integer[],
+     $23::integer[], $24::integer[], $25::timestamptz[])";
+
+pub(crate) const PUT_STEPS: &str = "
+     insert into step (
+     verification_id, n, channel, status, detail, created_at, code_tail_hmac,
+     code_number_hmac, code_length, code_space, code_checkable_until)
+     select * from unnest(
+     $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+     $7::bytea[], $8::bytea[], $9::integer[], $10::bigint[], $11::timestamptz[])
+     on conflict (verification_id, n) do update set
+     status = excluded.status, detail = excluded.detail,
+     code_tail_hmac = excluded.code_tail_hmac,
+     code_number_hmac = excluded.code_number_hmac, code_length = excluded.code_length,
+     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until";
+
+pub(crate) const INSERT_CALLS: &str = "
+     insert into call (
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
+     select * from unnest(
+     $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[],
+     $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::bytea[], $12::bytea[],
+     $13::text[], $14::timestamptz[], $15::text[], $16::integer[], $17::boolean[],
+     $18::timestamptz[], $19::text[], $20::text[], $21::integer[], $22::integer[],
+     $23::bigint[])";
+
+pub(crate) const INSERT_OPEN: &str = "
+     insert into open_verification (
+     verification_id, account, live, to_hmac, purpose, slot, session, expires_at)
+     select * from unnest(
+     $1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::text[], $6::integer[],
+     $7::text[], $8::timestamptz[])";
+
+pub(crate) const INSERT_IDEMPOTENCY: &str = "
+     insert into idempotency_key (
+     key_hmac, request_hmac, response_sealed, created_at)
+     select * from unnest(
+     $1::bytea[], $2::bytea[], $3::bytea[], $4::timestamptz[])";
+
+pub(crate) const PUT_LIMITS: &str = "
+     insert into limit_counter (
+     limit_hmac, log, forgotten_at)
+     select * from unnest(
+     $1::bytea[], $2::bytea[], $3::timestamptz[])
+     on conflict (limit_hmac) do update set
+     log = excluded.log, forgotten_at = excluded.forgotten_at";
+
+pub(crate) const PUT_TAILS: &str = "
+     insert into shown_tail (
+     tail_hmac, to_hmac, shown_at)
+     select * from unnest(
+     $1::bytea[], $2::bytea[], $3::timestamptz[])
+     on conflict (tail_hmac) do update set
+     shown_at = excluded.shown_at";
+
+pub(crate) const PUT_UNALLOCATED: &str = "
+     insert into unallocated_number (
+     to_hmac, until)
+     select * from unnest(
+     $1::bytea[], $2::timestamptz[])
+     on conflict (to_hmac) do update set
+     until = excluded.until";
+
+pub(crate) const INSERT_MESSAGES: &str = "
+     insert into message (
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at)
+     select * from unnest(
+     $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::text[],
+     $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::bytea[],
+     $13::text[], $14::integer[], $15::text[], $16::text[], $17::boolean[],
+     $18::timestamptz[], $19::timestamptz[], $20::timestamptz[])";
+
+pub(crate) const PUT_API_KEYS: &str = "
+     insert into api_key (
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at)
+     select * from unnest(
+     $1::text[], $2::bytea[], $3::text[], $4::boolean[], $5::text[], $6::text[],
+     $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+     $11::timestamptz[])
+     on conflict (api_key_id) do update set
+     revoked_at = excluded.revoked_at, last_used_at = excluded.last_used_at";
+
+pub(crate) const UPDATE_VERIFICATIONS: &str = "
+     update verification as t set
+     version = u.version, status = u.status, ended_at = u.ended_at,
+     code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
+     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at
+     from unnest(
+     $1::uuid[], $2::integer[], $3::text[], $4::timestamptz[], $5::integer[], $6::bigint[],
+     $7::integer[], $8::integer[], $9::timestamptz[]) as u (
+     verification_id, version, status, ended_at, code_length, code_space, checks_used,
+     sends_used, next_send_allowed_at)
+     where t.verification_id = any($1) and t.verification_id = u.verification_id";
+
+pub(crate) const UPDATE_CALLS: &str = "
+     update call as t set
+     dialled_sealed = case when u.keep_dialled then t.dialled_sealed end,
+     caller_id_sealed = case when u.keep_caller_id then t.caller_id_sealed end,
+     target = u.target, last_cseq = greatest(t.last_cseq, u.last_cseq), rang = u.rang,
+     ended_at = u.ended_at, outcome = u.outcome, timeline = u.timeline, status = u.status,
+     q850 = u.q850, retry_after_ms = u.retry_after_ms
+     from unnest(
+     $1::uuid[], $2::boolean[], $3::boolean[], $4::text[], $5::integer[], $6::boolean[],
+     $7::timestamptz[], $8::text[], $9::text[], $10::integer[], $11::integer[],
+     $12::bigint[]) as u (
+     call_id, keep_dialled, keep_caller_id, target, last_cseq, rang, ended_at, outcome,
+     timeline, status, q850, retry_after_ms)
+     where t.call_id = any($1) and t.call_id = u.call_id";
+
+pub(crate) const UPDATE_MESSAGES: &str = "
+     update message as t set
+     version = u.version, status = u.status, detail = u.detail, trunk = u.trunk,
+     maybe_duplicate = u.maybe_duplicate, updated_at = u.updated_at
+     from unnest(
+     $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+     $7::timestamptz[]) as u (
+     message_id, version, status, detail, trunk, maybe_duplicate, updated_at)
+     where t.message_id = any($1) and t.message_id = u.message_id";
+
+pub(crate) const DELETE_OPEN: &str =
+    "delete from open_verification where verification_id = any($1)";
+
+// Housekeeping: each touches at most so many rows at once.
+
+pub(crate) const FORGET_IDEMPOTENCY: &str = "
+     delete from idempotency_key where key_hmac in (
+         select key_hmac from idempotency_key where created_at < $1 limit $2)";
+
+pub(crate) const FORGET_LIMITS: &str = "
+     delete from limit_counter where limit_hmac in (
+         select limit_hmac from limit_counter where forgotten_at < $1 limit $2)";
+
+pub(crate) const FORGET_TAILS: &str = "
+     delete from shown_tail where tail_hmac in (
+         select tail_hmac from shown_tail where shown_at < $1 limit $2)";
+
+pub(crate) const FORGET_UNALLOCATED: &str = "
+     delete from unallocated_number where to_hmac in (
+         select to_hmac from unallocated_number where until < $1 limit $2)";
+
+// From an id to before another one; the one that ends a stretch of at most so many rows is found
+// first.
+
+pub(crate) const STRETCH_OF_VERIFICATIONS: &str = "
+     select verification_id from verification where verification_id >= $1 and verification_id < $2
+     order by verification_id limit 1 offset $3";
+
+pub(crate) const STRETCH_OF_CALLS: &str = "
+     select call_id from call where call_id >= $1 and call_id < $2
+     order by call_id limit 1 offset $3";
+
+pub(crate) const STRETCH_OF_MESSAGES: &str = "
+     select message_id from message where message_id >= $1 and message_id < $2
+     order by message_id limit 1 offset $3";
+
+pub(crate) const BLANK_VERIFICATIONS: &str = "
+     update verification set to_sealed = null, to_hmac = null
+     where verification_id >= $1 and verification_id < $2";
+
+pub(crate) const BLANK_CALLS: &str = "
+     update call set to_sealed = null, to_hmac = null
+     where call_id >= $1 and call_id < $2";
+
+pub(crate) const BLANK_MESSAGES: &str = "
+     update message set to_sealed = null, to_hmac = null
+     where message_id >= $1 and message_id < $2";
+
+pub(crate) const BLANK_TEXTS: &str = "
+     update message set text_sealed = null
+     where message_id >= $1 and message_id < $2";
+
+pub(crate) const MAKE_WEEK: &str = "select make_week($1, $2, $3)";
+
+pub(crate) const DROP_WEEKS_BEFORE: &str = "select drop_weeks_before($1)";
+
+pub(crate) const PUT_MARK: &str = "
+     insert into writer_mark (writer_id, batch, marked_at) values ($1, $2, $3)
+     on conflict (writer_id) do update
+     set batch = excluded.batch, marked_at = excluded.marked_at";
+
+pub(crate) const MARK: &str = "select batch from writer_mark where writer_id = $1 for update";
+
+pub(crate) const FORGET_MARKS: &str = "delete from writer_mark where marked_at < $1";
+
+pub(crate) const IS_READ_ONLY: &str =
+    "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean";

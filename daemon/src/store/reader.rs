@@ -1,0 +1,372 @@
+//! The reading side: connections of its own, a deadline on everything.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+
+use crate::clock::Timestamp;
+use crate::ids::{CallId, MessageId, VerificationId};
+use crate::secrets::Keys;
+use crate::store::StoreError;
+use crate::store::row::{ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, TailRow};
+use crate::store::sql_types::{Hash, IdBytes, KeyList};
+use crate::store::view::{CallFilter, VerificationFilter, Who};
+use crate::store::{MessageFilter, postgres, sqlite};
+use crate::verification::model::Verification;
+
+/// How long a read may take, the wait for a connection included.
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(3);
+/// Most rows of a page.
+const PAGE_MAX: u32 = 200;
+
+/// The reading side of one database.
+#[derive(Clone, Debug)]
+pub(crate) enum Reader {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// One statement with the same bindings on both.
+macro_rules! fetch {
+    ($self:expr, $fetch:ident, $sql:ident $(, $bind:expr)*) => {
+        match $self {
+            Self::Sqlite(pool) => {
+                let query = sqlx::query_as(sqlite::sql::$sql)$(.bind($bind))*;
+                bounded(query.$fetch(pool)).await
+            }
+            Self::Postgres(pool) => {
+                let query = sqlx::query_as(postgres::sql::$sql)$(.bind($bind))*;
+                bounded(query.$fetch(pool)).await
+            }
+        }
+    };
+}
+
+/// Verification rows and their steps and calls, as one snapshot.
+macro_rules! fetch_aggregates {
+    ($self:expr, $keys:expr, $sql:ident $(, $bind:expr)*) => {
+        match $self {
+            Self::Sqlite(pool) => {
+                use crate::store::sqlite::sql;
+                bounded_fault(async {
+                    let mut transaction = pool.begin().await?;
+                    let query = sqlx::query_as(sql::$sql)$(.bind($bind))*;
+                    let rows = query.fetch_all(&mut *transaction).await?;
+                    let read = crate::store::load::load_aggregates!(&mut *transaction, $keys, rows);
+                    transaction.rollback().await?;
+                    Ok(read?)
+                })
+                .await
+            }
+            Self::Postgres(pool) => {
+                use crate::store::postgres::sql;
+                bounded_fault(async {
+                    let begin = "begin isolation level repeatable read read only";
+                    let mut transaction = pool.begin_with(begin).await?;
+                    let query = sqlx::query_as(sql::$sql)$(.bind($bind))*;
+                    let rows = query.fetch_all(&mut *transaction).await?;
+                    let read = crate::store::load::load_aggregates!(&mut *transaction, $keys, rows);
+                    transaction.rollback().await?;
+                    Ok(read?)
+                })
+                .await
+            }
+        }
+    };
+}
+
+impl Reader {
+    pub(crate) async fn verifications_by_id(
+        &self,
+        keys: &Keys,
+        ids: &[VerificationId],
+    ) -> Result<Vec<Verification>, StoreError> {
+        let list = || KeyList(ids.iter().map(|id| IdBytes::new(id.0)).collect());
+        fetch_aggregates!(self, keys, VERIFICATIONS_BY_ID, list())
+    }
+
+    pub(crate) async fn verifications(
+        &self,
+        keys: &Keys,
+        who: &Who,
+        filter: &VerificationFilter,
+        to: Option<Hash>,
+    ) -> Result<Vec<Verification>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (VerificationId(span.first), VerificationId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        let status = filter.status.map(|status| status.as_str());
+        let channel = filter.channel.map(|channel| channel.as_str());
+        let reference = filter.reference.as_deref();
+        match (to, account.and(reference)) {
+            (Some(to), _) => fetch_aggregates!(
+                self,
+                keys,
+                LIST_VERIFICATIONS_TO,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                channel,
+                reference,
+                to
+            ),
+            (None, Some(_)) => fetch_aggregates!(
+                self,
+                keys,
+                LIST_VERIFICATIONS_REFERENCE,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                channel,
+                reference
+            ),
+            (None, None) => fetch_aggregates!(
+                self,
+                keys,
+                LIST_VERIFICATIONS,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                channel,
+                reference
+            ),
+        }
+    }
+
+    pub(crate) async fn open_verification_ids(
+        &self,
+        after: VerificationId,
+        limit: u32,
+    ) -> Result<Vec<VerificationId>, StoreError> {
+        let rows: Vec<(VerificationId,)> =
+            fetch!(self, fetch_all, OPEN_VERIFICATION_IDS, after, i64::from(limit))?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    pub(crate) async fn call(&self, call_id: CallId) -> Result<Option<CallRow>, StoreError> {
+        fetch!(self, fetch_optional, CALL, call_id)
+    }
+
+    pub(crate) async fn calls(
+        &self,
+        who: &Who,
+        filter: &CallFilter,
+        to: Option<Hash>,
+    ) -> Result<Vec<CallRow>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (CallId(span.first), CallId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        let trunk = filter.trunk.as_ref().map(|trunk| trunk.as_str());
+        let outcome = filter.outcome.map(|outcome| outcome.as_str());
+        match to {
+            Some(to) => fetch!(
+                self,
+                fetch_all,
+                LIST_CALLS_TO,
+                before,
+                first,
+                account,
+                live,
+                more,
+                trunk,
+                outcome,
+                to
+            ),
+            None => fetch!(
+                self, fetch_all, LIST_CALLS, before, first, account, live, more, trunk, outcome
+            ),
+        }
+    }
+
+    pub(crate) async fn unfinished_calls(
+        &self,
+        after: CallId,
+        limit: u32,
+    ) -> Result<Vec<CallRow>, StoreError> {
+        fetch!(self, fetch_all, UNFINISHED_CALLS, after, i64::from(limit))
+    }
+
+    pub(crate) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, StoreError> {
+        fetch!(self, fetch_optional, MESSAGE, id)
+    }
+
+    pub(crate) async fn messages(
+        &self,
+        who: &Who,
+        filter: &MessageFilter,
+        to: Option<Hash>,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (MessageId(span.first), MessageId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        let status = filter.status.map(|status| status.as_str());
+        let direction = filter.direction.map(|direction| direction.as_str());
+        let reference = filter.reference.as_deref();
+        match to {
+            Some(to) => fetch!(
+                self,
+                fetch_all,
+                LIST_MESSAGES_TO,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                direction,
+                reference,
+                to
+            ),
+            None => fetch!(
+                self,
+                fetch_all,
+                LIST_MESSAGES,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                direction,
+                reference
+            ),
+        }
+    }
+
+    pub(crate) async fn unfinished_messages(
+        &self,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        fetch!(self, fetch_all, UNFINISHED_MESSAGES, after, i64::from(limit))
+    }
+
+    pub(crate) async fn tails_of(
+        &self,
+        to: Hash,
+        since: Timestamp,
+    ) -> Result<Vec<TailRow>, StoreError> {
+        fetch!(self, fetch_all, TAILS_OF_NUMBER, to, since)
+    }
+
+    pub(crate) async fn unallocated_until(
+        &self,
+        to: Hash,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let row: Option<(Timestamp,)> = fetch!(self, fetch_optional, IS_UNALLOCATED, to, now)?;
+        Ok(row.map(|(until,)| until))
+    }
+
+    pub(crate) async fn idempotency(
+        &self,
+        key: Hash,
+    ) -> Result<Option<IdempotencyRow>, StoreError> {
+        let list = || KeyList(vec![key]);
+        fetch!(self, fetch_optional, LOAD_IDEMPOTENCY, list())
+    }
+
+    pub(crate) async fn limits(&self, keys: &[Hash]) -> Result<Vec<LimitRow>, StoreError> {
+        let list = || KeyList(keys.to_vec());
+        fetch!(self, fetch_all, LIMITS, list())
+    }
+
+    pub(crate) async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+        fetch!(self, fetch_optional, API_KEY, id)
+    }
+
+    pub(crate) async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {
+        fetch!(self, fetch_all, API_KEYS)
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        let _: (i32,) = fetch!(self, fetch_one, PING)?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// How many rows a page has.
+pub(crate) fn page_limit(asked: u32) -> i64 {
+    i64::from(asked.clamp(1, PAGE_MAX))
+}
+
+/// The ids of a page: from `first` to before `before`.
+struct Span {
+    first: u128,
+    before: u128,
+}
+
+impl Span {
+    fn of(cursor: Option<u128>, after: Option<Timestamp>, before: Option<Timestamp>) -> Self {
+        let id = |moment: Timestamp| VerificationId::first_of(moment).0;
+        let before = before.map_or(u128::MAX, id);
+        Self {
+            first: after.map_or(0, id),
+            before: cursor.map_or(before, |cursor| cursor.min(before)),
+        }
+    }
+}
+
+/// Why a read failed.
+enum ReadFault {
+    Sql(sqlx::Error),
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for ReadFault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for ReadFault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn bounded<T>(read: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    bounded_fault(async { Ok(read.await?) }).await
+}
+
+/// Runs a read under its deadline and logs why it failed.
+async fn bounded_fault<T>(
+    read: impl Future<Output = Result<T, ReadFault>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(READ_DEADLINE, read).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(ReadFault::Sql(sqlx::Error::PoolClosed))) => Err(StoreError::Closed),
+        Ok(Err(ReadFault::Sql(error))) => {
+            tracing::warn!(%error, "a read failed");
+            Err(StoreError::Unavailable)
+        }
+        Ok(Err(ReadFault::Store(error))) => {
+            tracing::error!(%error, "a row cannot be read");
+            Err(error)
+        }
+        Err(_) => {
+            tracing::warn!("a read took longer than {READ_DEADLINE:?}");
+            Err(StoreError::Unavailable)
+        }
+    }
+}

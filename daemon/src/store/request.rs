@@ -1,0 +1,191 @@
+//! What waits for the writer: a question, its answer once the batch has run, and who waits.
+
+use tokio::sync::oneshot;
+
+use crate::clock::Timestamp;
+use crate::ids::VerificationId;
+use crate::secrets::Keys;
+use crate::store::StoreError;
+use crate::store::api_key::ApiKeyId;
+use crate::store::idempotency::Idempotency;
+use crate::store::limit::Limit;
+use crate::store::message::{ChangeMessage, CreateMessage, MessageChanged, MessageCreated};
+use crate::store::retention::{Chore, ChoreReport};
+use crate::store::row::{ApiKeyRow, UnallocatedRow};
+use crate::store::sql_types::Hash;
+use crate::store::write::{Applied, Apply, Create, Created};
+use crate::verification::model::Call;
+
+/// A question to the writer. The answer is set while the batch runs and sent after its commit;
+/// a batch that is repeated sets it again.
+#[derive(Debug)]
+pub(crate) struct Task<Q, A> {
+    pub(crate) ask: Q,
+    pub(crate) answer: Option<A>,
+    reply: oneshot::Sender<Result<A, StoreError>>,
+}
+
+impl<Q, A> Task<Q, A> {
+    /// The task, and where its answer will arrive.
+    pub(crate) fn new(ask: Q) -> (Self, oneshot::Receiver<Result<A, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { ask, answer: None, reply }, answer)
+    }
+
+    fn finish(self, failure: Option<StoreError>) {
+        let answer = match (failure, self.answer) {
+            (None, Some(answer)) => Ok(answer),
+            (None, None) => Err(StoreError::Unavailable),
+            (Some(failure), _) => Err(failure),
+        };
+        // Whoever asked may have stopped waiting; what was stored stays stored.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Everything that is written.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Create(Box<Task<CreateAsk, Created>>),
+    Apply(Box<Task<ApplyAsk, Applied>>),
+    CreateMessage(Box<Task<CreateMessageAsk, MessageCreated>>),
+    ChangeMessage(Box<Task<ChangeMessage, MessageChanged>>),
+    Unallocated(Task<UnallocatedRow, ()>),
+    CreateApiKey(Box<Task<ApiKeyRow, ()>>),
+    RevokeApiKey(Task<(ApiKeyId, Timestamp), bool>),
+    TouchApiKey(Task<(ApiKeyId, Timestamp), ()>),
+    Chore(Task<Chore, ChoreReport>),
+    Ping(Task<(), ()>),
+}
+
+impl Request {
+    /// Sends the answer, or the failure.
+    pub(crate) fn finish(self, failure: Option<StoreError>) {
+        match self {
+            Self::Create(task) => task.finish(failure),
+            Self::Apply(task) => task.finish(failure),
+            Self::CreateMessage(task) => task.finish(failure),
+            Self::ChangeMessage(task) => task.finish(failure),
+            Self::Unallocated(task) => task.finish(failure),
+            Self::CreateApiKey(task) => task.finish(failure),
+            Self::RevokeApiKey(task) => task.finish(failure),
+            Self::TouchApiKey(task) => task.finish(failure),
+            Self::Chore(task) => task.finish(failure),
+            Self::Ping(task) => task.finish(failure),
+        }
+    }
+}
+
+/// The hashes of an Idempotency-Key and of the request that it came with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdempotencyHashes {
+    pub(crate) key: Hash,
+    pub(crate) request: Hash,
+}
+
+impl IdempotencyHashes {
+    pub(crate) fn new(keys: &Keys, account: &str, key: &str, request: &[u8]) -> Self {
+        let account = account.as_bytes();
+        Self {
+            key: Hash(keys.text_hmac("idempotency-key", &[account, key.as_bytes()])),
+            request: Hash(keys.text_hmac("idempotency-request", &[account, request])),
+        }
+    }
+
+    pub(crate) fn of<T>(
+        keys: &Keys,
+        account: &str,
+        idempotency: Option<&Idempotency<T>>,
+    ) -> Option<Self> {
+        idempotency.map(|it| Self::new(keys, account, &it.key, &it.request))
+    }
+}
+
+/// Where a limit's row is found.
+pub(crate) fn limit_hash(keys: &Keys, limit: &Limit) -> Hash {
+    let [kind, first, second] = limit.subject.parts();
+    Hash(keys.text_hmac("limit", &[limit.scope.as_bytes(), &kind, &first, &second]))
+}
+
+/// A verification to store, with the hashes of what has to be looked up.
+#[derive(Debug)]
+pub(crate) struct CreateAsk {
+    pub(crate) create: Create,
+    pub(crate) to: Hash,
+    pub(crate) limits: Vec<Hash>,
+    pub(crate) tails: Vec<Hash>,
+    pub(crate) idempotency: Option<IdempotencyHashes>,
+}
+
+impl CreateAsk {
+    /// An error: the number is blanked, so there is nothing to prove.
+    pub(crate) fn new(keys: &Keys, create: Create) -> Result<Self, StoreError> {
+        let blanked = StoreError::Damaged { table: "verification", column: "to" };
+        let to = create.verification.to.full().ok_or(blanked)?;
+        let calls = create.verification.steps.iter().flat_map(|step| &step.calls);
+        Ok(Self {
+            to: Hash(keys.number_hmac(&to)),
+            limits: create.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
+            tails: calls.filter_map(|call| tail_hash(keys, &to, call)).collect(),
+            idempotency: IdempotencyHashes::of(
+                keys,
+                &create.verification.account,
+                create.idempotency.as_ref(),
+            ),
+            create,
+        })
+    }
+}
+
+/// What is kept of the tail that a call shows.
+pub(crate) fn tail_hash(keys: &Keys, to: &dialplans::E164, call: &Call) -> Option<Hash> {
+    call.caller_id.map(|caller_id| Hash(keys.tail_hmac(to, &caller_id.tail())))
+}
+
+/// An input, with the hashes of what has to be looked up.
+#[derive(Debug)]
+pub(crate) struct ApplyAsk {
+    pub(crate) apply: Apply,
+    pub(crate) limits: Vec<Hash>,
+    pub(crate) idempotency: Option<IdempotencyHashes>,
+}
+
+impl ApplyAsk {
+    pub(crate) fn new(keys: &Keys, apply: Apply) -> Self {
+        Self {
+            limits: apply.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
+            idempotency: IdempotencyHashes::of(
+                keys,
+                apply.who.account(),
+                apply.idempotency.as_ref(),
+            ),
+            apply,
+        }
+    }
+
+    pub(crate) fn verification_id(&self) -> VerificationId {
+        self.apply.verification_id
+    }
+}
+
+/// A text to store, with the hashes of what has to be looked up.
+#[derive(Debug)]
+pub(crate) struct CreateMessageAsk {
+    pub(crate) create: CreateMessage,
+    pub(crate) limits: Vec<Hash>,
+    pub(crate) idempotency: Option<IdempotencyHashes>,
+}
+
+impl CreateMessageAsk {
+    pub(crate) fn new(keys: &Keys, create: CreateMessage) -> Self {
+        Self {
+            limits: create.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
+            idempotency: IdempotencyHashes::of(
+                keys,
+                &create.message.account,
+                create.idempotency.as_ref(),
+            ),
+            create,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Rows as both databases hold them: every column once, with its type.
+
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
+
+use crate::clock::Timestamp;
+use crate::ids::{CallId, MessageId, VerificationId};
+use crate::store::sql_types::Hash;
+
+pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(crate) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+/// A row that is written in batches.
+pub(crate) trait BatchRow: Sized {
+    /// How many columns it binds.
+    const COLUMNS: usize;
+
+    /// Binds the columns of this row, in order: a row of a multi-row VALUES.
+    fn bind_row(self, query: SqliteQuery<'_>) -> SqliteQuery<'_>;
+
+    /// Binds one array for each column, in order: the arguments of UNNEST.
+    fn bind_columns(rows: Vec<Self>, query: PgQuery<'_>) -> PgQuery<'_>;
+}
+
+macro_rules! row {
+    ($(#[$doc:meta])* $name:ident { $($column:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, sqlx::FromRow)]
+        pub(crate) struct $name {
+            $(pub(crate) $column: $type,)*
+        }
+
+        impl BatchRow for $name {
+            const COLUMNS: usize = [$(stringify!($column)),*].len();
+
+            fn bind_row(self, query: SqliteQuery<'_>) -> SqliteQuery<'_> {
+                query$(.bind(self.$column))*
+            }
+
+            fn bind_columns(rows: Vec<Self>, query: PgQuery<'_>) -> PgQuery<'_> {
+                $(let mut $column: Vec<$type> = Vec::with_capacity(rows.len());)*
+                for row in rows {
+                    $($column.push(row.$column);)*
+                }
+                query$(.bind($column))*
+            }
+        }
+    };
+}
+
+row! {
+    /// A whole verification.
+    VerificationRow {
+        verification_id: VerificationId,
+        account: String,
+        live: bool,
+        version: i32,
+        status: String,
+        to_sealed: Option<Vec<u8>>,
+        to_hmac: Option<Hash>,
+        to_masked: String,
+        purpose: String,
+        locale: Option<String>,
+        reference: Option<String>,
+        metadata: Option<String>,
+        session: Option<String>,
+        client_ip: Option<String>,
+        client_device_id: Option<String>,
+        created_at: Timestamp,
+        expires_at: Timestamp,
+        ended_at: Option<Timestamp>,
+        code_length: i32,
+        code_space: i64,
+        checks_max: i32,
+        checks_used: i32,
+        sends_max: i32,
+        sends_used: i32,
+        next_send_allowed_at: Timestamp,
+    }
+}
+
+row! {
+    /// What of a verification can change.
+    VerificationChange {
+        verification_id: VerificationId,
+        version: i32,
+        status: String,
+        ended_at: Option<Timestamp>,
+        code_length: i32,
+        code_space: i64,
+        checks_used: i32,
+        sends_used: i32,
+        next_send_allowed_at: Timestamp,
+    }
+}
+
+row! {
+    /// A whole step, inserted or written over.
+    StepRow {
+        verification_id: VerificationId,
+        n: i32,
+        channel: String,
+        status: String,
+        detail: Option<String>,
+        created_at: Timestamp,
+        code_tail_hmac: Option<Hash>,
+        code_number_hmac: Option<Hash>,
+        code_length: Option<i32>,
+        code_space: Option<i64>,
+        code_checkable_until: Option<Timestamp>,
+    }
+}
+
+row! {
+    /// A whole call.
+    CallRow {
+        call_id: CallId,
+        verification_id: VerificationId,
+        step_n: i32,
+        attempt: i32,
+        account: String,
+        live: bool,
+        trunk: String,
+        to_sealed: Option<Vec<u8>>,
+        to_hmac: Option<Hash>,
+        to_masked: String,
+        dialled_sealed: Option<Vec<u8>>,
+        caller_id_sealed: Option<Vec<u8>>,
+        caller_id_masked: String,
+        created_at: Timestamp,
+        target: Option<String>,
+        last_cseq: i32,
+        rang: bool,
+        ended_at: Option<Timestamp>,
+        outcome: Option<String>,
+        timeline: Option<String>,
+        status: Option<i32>,
+        q850: Option<i32>,
+        retry_after_ms: Option<i64>,
+    }
+}
+
+row! {
+    /// What of a call can change. Sealed columns stay as they are or become null.
+    CallChange {
+        call_id: CallId,
+        keep_dialled: bool,
+        keep_caller_id: bool,
+        target: Option<String>,
+        last_cseq: i32,
+        rang: bool,
+        ended_at: Option<Timestamp>,
+        outcome: Option<String>,
+        timeline: Option<String>,
+        status: Option<i32>,
+        q850: Option<i32>,
+        retry_after_ms: Option<i64>,
+    }
+}
+
+row! {
+    /// A verification that is pending.
+    OpenRow {
+        verification_id: VerificationId,
+        account: String,
+        live: bool,
+        to_hmac: Hash,
+        purpose: String,
+        slot: i32,
+        session: Option<String>,
+        expires_at: Timestamp,
+    }
+}
+
+row! {
+    /// An Idempotency-Key and its response.
+    IdempotencyRow {
+        key_hmac: Hash,
+        request_hmac: Hash,
+        response_sealed: Vec<u8>,
+        created_at: Timestamp,
+    }
+}
+
+row! {
+    /// The events of one limit, inserted or written over.
+    LimitRow {
+        limit_hmac: Hash,
+        log: Vec<u8>,
+        forgotten_at: Timestamp,
+    }
+}
+
+row! {
+    /// A tail that a number was shown, inserted or written over.
+    TailRow {
+        tail_hmac: Hash,
+        to_hmac: Hash,
+        shown_at: Timestamp,
+    }
+}
+
+row! {
+    /// A number that does not exist, inserted or written over.
+    UnallocatedRow {
+        to_hmac: Hash,
+        until: Timestamp,
+    }
+}
+
+row! {
+    /// A whole text.
+    MessageRow {
+        message_id: MessageId,
+        account: String,
+        live: bool,
+        version: i32,
+        direction: String,
+        status: String,
+        detail: Option<String>,
+        to_sealed: Option<Vec<u8>>,
+        to_hmac: Option<Hash>,
+        to_masked: String,
+        sender: Option<String>,
+        text_sealed: Option<Vec<u8>>,
+        encoding: String,
+        segments: i32,
+        reference: Option<String>,
+        trunk: Option<String>,
+        maybe_duplicate: bool,
+        created_at: Timestamp,
+        valid_until: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+row! {
+    /// What of a text can change.
+    MessageChangeRow {
+        message_id: MessageId,
+        version: i32,
+        status: String,
+        detail: Option<String>,
+        trunk: Option<String>,
+        maybe_duplicate: bool,
+        updated_at: Timestamp,
+    }
+}
+
+row! {
+    /// A whole API key, inserted or written over.
+    ApiKeyRow {
+        api_key_id: String,
+        secret_sha256: Hash,
+        account: Option<String>,
+        live: bool,
+        scopes: String,
+        networks: String,
+        label: Option<String>,
+        created_at: Timestamp,
+        expires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+        last_used_at: Option<Timestamp>,
+    }
+}

@@ -1,0 +1,544 @@
+//! The SQL of SQLite. A batch is a few statements for each table, of many rows each.
+
+use crate::store::sqlite::rows::Rows;
+
+macro_rules! verification_columns {
+    () => {
+        "
+     verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
+     purpose, locale, reference, metadata, session, client_ip, client_device_id,
+     created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
+     sends_max, sends_used, next_send_allowed_at"
+    };
+}
+
+macro_rules! step_columns {
+    () => {
+        "
+     verification_id, n, channel, status, detail, created_at, code_tail_hmac,
+     code_number_hmac, code_length, code_space, code_checkable_until"
+    };
+}
+
+macro_rules! call_columns {
+    () => {
+        "
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
+    };
+}
+
+macro_rules! open_columns {
+    () => {
+        "
+     verification_id, account, live, to_hmac, purpose, slot, session, expires_at"
+    };
+}
+
+macro_rules! idempotency_columns {
+    () => {
+        "
+     key_hmac, request_hmac, response_sealed, created_at"
+    };
+}
+
+macro_rules! limit_columns {
+    () => {
+        "
+     limit_hmac, log, forgotten_at"
+    };
+}
+
+macro_rules! tail_columns {
+    () => {
+        "
+     tail_hmac, to_hmac, shown_at"
+    };
+}
+
+macro_rules! message_columns {
+    () => {
+        "
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at"
+    };
+}
+
+macro_rules! api_key_columns {
+    () => {
+        "
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at"
+    };
+}
+
+// Read by the writer, inside its transaction; what it may change is locked in order of its key.
+
+pub(crate) const LOAD_OPEN: &str = concat!(
+    "select",
+    open_columns!(),
+    "
+     from open_verification where to_hmac in (select unhex(value) from json_each(?1))"
+);
+
+pub(crate) const LOAD_VERIFICATIONS: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id in (select unhex(value) from json_each(?1))
+     order by verification_id"
+);
+
+pub(crate) const LOAD_IDEMPOTENCY: &str = concat!(
+    "select",
+    idempotency_columns!(),
+    "
+     from idempotency_key where key_hmac in (select unhex(value) from json_each(?1))"
+);
+
+pub(crate) const LOAD_LIMITS: &str = concat!(
+    "select",
+    limit_columns!(),
+    "
+     from limit_counter where limit_hmac in (select unhex(value) from json_each(?1))
+     order by limit_hmac"
+);
+
+pub(crate) const LOAD_TAILS: &str = concat!(
+    "select",
+    tail_columns!(),
+    "
+     from shown_tail where tail_hmac in (select unhex(value) from json_each(?1))"
+);
+
+pub(crate) const LOAD_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id in (select unhex(value) from json_each(?1))
+     order by message_id"
+);
+
+pub(crate) const LOAD_API_KEYS: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key where api_key_id in (select value from json_each(?1))"
+);
+
+// Read by both sides.
+
+pub(crate) const STEPS: &str = concat!(
+    "select",
+    step_columns!(),
+    "
+     from step where verification_id in (select unhex(value) from json_each(?1))
+     order by verification_id, n"
+);
+
+/// The bounds are those of the ids that the calls can have: they leave out other partitions.
+pub(crate) const CALLS_OF_VERIFICATIONS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where verification_id in (select unhex(value) from json_each(?1))
+     and call_id >= ?2 and call_id < ?3
+     order by verification_id, step_n, attempt"
+);
+
+// Read by requests.
+
+pub(crate) const VERIFICATIONS_BY_ID: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id in (select unhex(value) from json_each(?1))"
+);
+
+// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each
+// search by equality is a statement of its own, for its own index.
+
+pub(crate) const LIST_VERIFICATIONS: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where verification_id < ?1 and verification_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = ?7))
+     and (?8 is null or reference = ?8)
+     order by verification_id desc limit ?5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_TO: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where to_hmac = ?9 and verification_id < ?1 and verification_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = ?7))
+     and (?8 is null or reference = ?8)
+     order by verification_id desc limit ?5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_REFERENCE: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where account = ?3 and reference = ?8
+     and verification_id < ?1 and verification_id >= ?2
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = ?7))
+     order by verification_id desc limit ?5"
+);
+
+pub(crate) const LIST_CALLS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id < ?1 and call_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or trunk = ?6)
+     and (?7 is null or outcome = ?7)
+     order by call_id desc limit ?5"
+);
+
+pub(crate) const LIST_CALLS_TO: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where to_hmac = ?8 and call_id < ?1 and call_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or trunk = ?6)
+     and (?7 is null or outcome = ?7)
+     order by call_id desc limit ?5"
+);
+
+pub(crate) const LIST_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id < ?1 and message_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or direction = ?7)
+     and (?8 is null or reference = ?8)
+     order by message_id desc limit ?5"
+);
+
+pub(crate) const LIST_MESSAGES_TO: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where to_hmac = ?9 and message_id < ?1 and message_id >= ?2
+     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or direction = ?7)
+     and (?8 is null or reference = ?8)
+     order by message_id desc limit ?5"
+);
+
+// Left behind by a process that stopped: after an id, at most so many, oldest first.
+
+pub(crate) const OPEN_VERIFICATION_IDS: &str = "
+     select verification_id from open_verification where verification_id > ?1
+     order by verification_id limit ?2";
+
+pub(crate) const UNFINISHED_CALLS: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id > ?1 and ended_at is null
+     order by call_id limit ?2"
+);
+
+pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id > ?1
+     and direction = 'outbound' and status in ('accepted', 'sent')
+     order by message_id limit ?2"
+);
+
+// Single rows.
+
+pub(crate) const CALL: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where call_id = ?1"
+);
+
+pub(crate) const MESSAGE: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id = ?1"
+);
+
+pub(crate) const LIMITS: &str = concat!(
+    "select",
+    limit_columns!(),
+    "
+     from limit_counter where limit_hmac in (select unhex(value) from json_each(?1))"
+);
+
+pub(crate) const TAILS_OF_NUMBER: &str = concat!(
+    "select",
+    tail_columns!(),
+    "
+     from shown_tail where to_hmac = ?1 and shown_at > ?2"
+);
+
+pub(crate) const IS_UNALLOCATED: &str = "
+     select until from unallocated_number where to_hmac = ?1 and until > ?2";
+
+pub(crate) const API_KEY: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key where api_key_id = ?1"
+);
+
+pub(crate) const API_KEYS: &str = concat!(
+    "select",
+    api_key_columns!(),
+    "
+     from api_key order by created_at desc, api_key_id"
+);
+
+pub(crate) const PING: &str = "select 1";
+
+pub(crate) const SETTING: &str = "select value from setting where name = ?1";
+
+pub(crate) const PUT_SETTING: &str = "
+     insert into setting (name, value) values (?1, ?2)
+     on conflict (name) do update set value = excluded.value";
+
+pub(crate) const ADD_SETTING: &str = "
+     insert into setting (name, value) values (?1, ?2)
+     on conflict (name) do nothing";
+
+// Written in batches.
+
+pub(crate) const INSERT_VERIFICATIONS: Rows = Rows {
+    head: "
+     insert into verification (
+     verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
+     purpose, locale, reference, metadata, session, client_ip, client_device_id,
+     created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
+     sends_max, sends_used, next_send_allowed_at)
+     values ",
+    tail: "",
+};
+
+pub(crate) const PUT_STEPS: Rows = Rows {
+    head: "
+     insert into step (
+     verification_id, n, channel, status, detail, created_at, code_tail_hmac,
+     code_number_hmac, code_length, code_space, code_checkable_until)
+     values ",
+    tail: "
+     on conflict (verification_id, n) do update set
+     status = excluded.status, detail = excluded.detail,
+     code_tail_hmac = excluded.code_tail_hmac,
+     code_number_hmac = excluded.code_number_hmac, code_length = excluded.code_length,
+     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until",
+};
+
+pub(crate) const INSERT_CALLS: Rows = Rows {
+    head: "
+     insert into call (
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
+     values ",
+    tail: "",
+};
+
+pub(crate) const INSERT_OPEN: Rows = Rows {
+    head: "
+     insert into open_verification (
+     verification_id, account, live, to_hmac, purpose, slot, session, expires_at)
+     values ",
+    tail: "",
+};
+
+pub(crate) const INSERT_IDEMPOTENCY: Rows = Rows {
+    head: "
+     insert into idempotency_key (
+     key_hmac, request_hmac, response_sealed, created_at)
+     values ",
+    tail: "",
+};
+
+pub(crate) const PUT_LIMITS: Rows = Rows {
+    head: "
+     insert into limit_counter (
+     limit_hmac, log, forgotten_at)
+     values ",
+    tail: "
+     on conflict (limit_hmac) do update set
+     log = excluded.log, forgotten_at = excluded.forgotten_at",
+};
+
+pub(crate) const PUT_TAILS: Rows = Rows {
+    head: "
+     insert into shown_tail (
+     tail_hmac, to_hmac, shown_at)
+     values ",
+    tail: "
+     on conflict (tail_hmac) do update set
+     shown_at = excluded.shown_at",
+};
+
+pub(crate) const PUT_UNALLOCATED: Rows = Rows {
+    head: "
+     insert into unallocated_number (
+     to_hmac, until)
+     values ",
+    tail: "
+     on conflict (to_hmac) do update set
+     until = excluded.until",
+};
+
+pub(crate) const INSERT_MESSAGES: Rows = Rows {
+    head: "
+     insert into message (
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at)
+     values ",
+    tail: "",
+};
+
+pub(crate) const PUT_API_KEYS: Rows = Rows {
+    head: "
+     insert into api_key (
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at)
+     values ",
+    tail: "
+     on conflict (api_key_id) do update set
+     revoked_at = excluded.revoked_at, last_used_at = excluded.last_used_at",
+};
+
+pub(crate) const UPDATE_VERIFICATIONS: Rows = Rows {
+    head: "
+     with u (
+     verification_id, version, status, ended_at, code_length, code_space, checks_used,
+     sends_used, next_send_allowed_at)
+     as (values ",
+    tail: ")
+     update verification as t set
+     version = u.version, status = u.status, ended_at = u.ended_at,
+     code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
+     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at
+     from u where t.verification_id = u.verification_id",
+};
+
+pub(crate) const UPDATE_CALLS: Rows = Rows {
+    head: "
+     with u (
+     call_id, keep_dialled, keep_caller_id, target, last_cseq, rang, ended_at, outcome,
+     timeline, status, q850, retry_after_ms)
+     as (values ",
+    tail: ")
+     update call as t set
+     dialled_sealed = case when u.keep_dialled then t.dialled_sealed end,
+     caller_id_sealed = case when u.keep_caller_id then t.caller_id_sealed end,
+     target = u.target, last_cseq = max(t.last_cseq, u.last_cseq), rang = u.rang,
+     ended_at = u.ended_at, outcome = u.outcome, timeline = u.timeline, status = u.status,
+     q850 = u.q850, retry_after_ms = u.retry_after_ms
+     from u where t.call_id = u.call_id",
+};
+
+pub(crate) const UPDATE_MESSAGES: Rows = Rows {
+    head: "
+     with u (
+     message_id, version, status, detail, trunk, maybe_duplicate, updated_at)
+     as (values ",
+    tail: ")
+     update message as t set
+     version = u.version, status = u.status, detail = u.detail, trunk = u.trunk,
+     maybe_duplicate = u.maybe_duplicate, updated_at = u.updated_at
+     from u where t.message_id = u.message_id",
+};
+
+pub(crate) const DELETE_OPEN: &str = "
+     delete from open_verification
+     where verification_id in (select unhex(value) from json_each(?1))";
+
+// Housekeeping: each touches at most so many rows at once.
+
+pub(crate) const FORGET_IDEMPOTENCY: &str = "
+     delete from idempotency_key where key_hmac in (
+         select key_hmac from idempotency_key where created_at < ?1 limit ?2)";
+
+pub(crate) const FORGET_LIMITS: &str = "
+     delete from limit_counter where limit_hmac in (
+         select limit_hmac from limit_counter where forgotten_at < ?1 limit ?2)";
+
+pub(crate) const FORGET_TAILS: &str = "
+     delete from shown_tail where tail_hmac in (
+         select tail_hmac from shown_tail where shown_at < ?1 limit ?2)";
+
+pub(crate) const FORGET_UNALLOCATED: &str = "
+     delete from unallocated_number where to_hmac in (
+         select to_hmac from unallocated_number where until < ?1 limit ?2)";
+
+// From an id to before another one; the one that ends a stretch of at most so many rows is found
+// first.
+
+pub(crate) const STRETCH_OF_VERIFICATIONS: &str = "
+     select verification_id from verification where verification_id >= ?1 and verification_id < ?2
+     order by verification_id limit 1 offset ?3";
+
+pub(crate) const STRETCH_OF_CALLS: &str = "
+     select call_id from call where call_id >= ?1 and call_id < ?2
+     order by call_id limit 1 offset ?3";
+
+pub(crate) const STRETCH_OF_MESSAGES: &str = "
+     select message_id from message where message_id >= ?1 and message_id < ?2
+     order by message_id limit 1 offset ?3";
+
+pub(crate) const BLANK_VERIFICATIONS: &str = "
+     update verification set to_sealed = null, to_hmac = null
+     where verification_id >= ?1 and verification_id < ?2";
+
+pub(crate) const BLANK_CALLS: &str = "
+     update call set to_sealed = null, to_hmac = null
+     where call_id >= ?1 and call_id < ?2";
+
+pub(crate) const BLANK_MESSAGES: &str = "
+     update message set to_sealed = null, to_hmac = null
+     where message_id >= ?1 and message_id < ?2";
+
+pub(crate) const BLANK_TEXTS: &str = "
+     update message set text_sealed = null
+     where message_id >= ?1 and message_id < ?2";
+
+pub(crate) const DELETE_VERIFICATIONS: &str = "delete from verification where verification_id < ?1";
+
+pub(crate) const DELETE_STEPS: &str = "delete from step where verification_id < ?1";
+
+pub(crate) const DELETE_CALLS: &str = "delete from call where call_id < ?1";
+
+pub(crate) const DELETE_MESSAGES: &str = "delete from message where message_id < ?1";

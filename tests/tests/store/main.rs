@@ -1,0 +1,32 @@
+//! What the store promises, on SQLite and on Postgres: every test runs on both.
+
+mod verifications;
+mod world;
+
+/// Runs each test on both databases; without PostgreSQL its half says so and is counted.
+macro_rules! on_both {
+    ($($name:ident,)*) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(crate::world::World::sqlite().await).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            use dozvon_tests::peers::{Peer, lacking};
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    if !lacking(&[Peer::Postgres]) {
+                        super::$name(crate::world::World::postgres().await).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
