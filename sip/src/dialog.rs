@@ -52,7 +52,10 @@ impl Dialog {
             .last()
             .and_then(|route| route.uri().ok());
         let hop = first_route.or_else(|| Uri::parse(target).ok());
-        let next_hop = hop.and_then(|uri| address_of(&uri)).filter(|at| is_trusted(at.ip()));
+        let next_hop = hop
+            .filter(|uri| asks_for(uri, peer))
+            .and_then(|uri| address_of(&uri))
+            .filter(|address| is_trusted(address.ip()));
         let mut request_uri: Box<[u8]> = target.into();
         if let Some(route) = first_route
             && !route.is_loose_route()
@@ -155,6 +158,12 @@ fn without_headers<'a>(uri: &Uri<'a>) -> &'a [u8] {
         Some(headers) => &raw[..raw.len() - headers.len() - 1],
         None => raw,
     }
+}
+
+/// Whether the URI can be reached over the peer's transport.
+fn asks_for(uri: &Uri<'_>, peer: Remote) -> bool {
+    let ours = peer.transport.via_token().as_bytes();
+    uri.transport().is_none_or(|transport| transport.eq_ignore_ascii_case(ours))
 }
 
 fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {

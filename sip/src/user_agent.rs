@@ -35,6 +35,9 @@ use common::{Common, Owner};
 use outbox::Outbox;
 use releases::Release;
 
+/// Turns of timers beyond one for each owner: a trunk's registration may set a timer that is due.
+const SPARE_TURNS: usize = 64;
+
 /// A SIP user agent without I/O.
 ///
 /// After each call of a method that takes `&mut self` and an instant, drain
@@ -104,7 +107,11 @@ impl UserAgent {
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         let core = &mut self.core;
-        while let Some(owner) = core.common.timers.due(now) {
+        // Each owner serves all that is due to it in one turn. Should one fail to, the others and
+        // the packets that wait must not starve: it has its next turn at the next call.
+        let turns = core.common.timers.len() + SPARE_TURNS;
+        for _ in 0..turns {
+            let Some(owner) = core.common.timers.due(now) else { break };
             match owner {
                 Owner::Trunk(index) => core.trunk_timeout(now, index),
                 Owner::Call(place) => core.call_timeout(now, place),

@@ -274,16 +274,16 @@ impl ActiveCall {
         }
     }
 
-    /// The network refused what went to `remote`.
+    /// The network refused what went to `remote`. `false`: nothing of this call went there.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
         remote: &Remote,
-    ) {
-        self.forks.handle_transport_error(now, common, remote);
+    ) -> bool {
+        let is_concerned = self.forks.handle_transport_error(now, common, remote);
         if self.remote != *remote {
-            return;
+            return is_concerned;
         }
         let terms = common.terms(&self.remote);
         let told = self.round.machine.step(now, &terms, ClientInput::TransportError).tell;
@@ -298,6 +298,7 @@ impl ActiveCall {
         if progress == Progress::TransportError {
             self.cancel_failed(common);
         }
+        true
     }
 
     /// Does what a transition asks for. `status` is that of the response that led to it.

@@ -120,17 +120,20 @@ impl Forks {
         }
     }
 
-    /// The network refused what went to `remote`.
+    /// The network refused what went to `remote`. `false`: no BYE went there.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
         remote: &Remote,
-    ) {
+    ) -> bool {
         let byes = self.list.iter_mut().filter_map(|fork| fork.bye.as_mut());
+        let mut is_concerned = false;
         for bye in byes.filter(|bye| bye.remote() == *remote) {
             let _: Progress = bye.handle_transport_error(now, common);
+            is_concerned = true;
         }
+        is_concerned
     }
 
     /// The earliest deadline.

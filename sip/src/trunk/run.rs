@@ -164,6 +164,7 @@ impl Trunk {
                 })
             }
             Method::Options => {
+                self.learn_from(now, common, &response.via, false);
                 let from = self.pings.handle_response(now, common, (branch, status));
                 if let Some(address) = from {
                     self.ping_answered(now, common, address, status);

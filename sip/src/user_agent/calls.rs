@@ -89,10 +89,10 @@ impl Core {
 
     pub(super) fn calls_transport_error(&mut self, now: Instant, remote: &Remote) {
         for place in self.calls.places() {
-            if let Some(call) = self.calls.get_mut(place) {
-                call.handle_transport_error(now, &mut self.common, remote);
+            let Some(call) = self.calls.get_mut(place) else { continue };
+            if call.handle_transport_error(now, &mut self.common, remote) {
+                self.settle_call(place);
             }
-            self.settle_call(place);
         }
     }
 

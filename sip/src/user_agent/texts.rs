@@ -70,6 +70,7 @@ impl Core {
     ) -> bool {
         let Some(text) = self.texts.get_mut(place) else { return false };
         let Some(trunk) = self.trunks.at(text.trunk()) else { return false };
+        trunk.learn_from(now, &mut self.common, &response.via, false);
         let was_waiting = text.is_waiting();
         let taken = text.handle_response(now, &mut self.common, trunk, response);
         self.settle_text(place, was_waiting);

@@ -25,10 +25,14 @@ impl UserAgent {
     }
 
     /// Takes changed settings. Calls that are up go on with those they started with; a binding
-    /// whose Contact does not change stays.
+    /// whose Contact does not change stays. A trunk that is being removed is left as it is.
     pub fn update_trunk(&mut self, now: Instant, trunk: TrunkHandle, settings: TrunkSettings) {
         let core = &mut self.core;
-        let Some(index) = core.trunks.get_mut(trunk).map(|trunk| trunk.index) else { return };
+        let Some(trunk) = core.trunks.get_mut(trunk) else { return };
+        if matches!(trunk.fate, Fate::Leaving | Fate::Unbinding) {
+            return;
+        }
+        let index = trunk.index;
         core.with_trunk(index, |trunk, common| trunk.update(now, common, settings));
         core.trunks.collect_peers();
     }

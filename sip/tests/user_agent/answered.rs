@@ -210,3 +210,26 @@ fn a_200_after_its_transaction_is_gone_is_known_by_its_call_id() {
     bench.assert_silent();
     assert_eq!(bench.ua.counters().stray_responses, 1);
 }
+
+#[test]
+fn a_route_over_another_transport_is_not_tried_over_ours() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    let route = "Record-Route: <sip:192.0.2.10:5070;transport=tcp;lr>\r\n";
+    bench.receive(&invite.answer(200, "a", &format!("{route}{CONTACT}")));
+    for request in bench.take_all() {
+        assert_eq!(request.to, address(CARRIER));
+    }
+}
+
+#[test]
+fn a_200_without_contact_or_tag_is_released_all_the_same() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    bench.receive(&invite.answer(200, "", ""));
+    let sent = bench.take_all();
+    assert_eq!(kinds(&sent), ["ACK", "BYE"]);
+    assert_eq!(sent[1].request_uri(), invite.request_uri());
+    bench.receive(&sent[1].answer(481, "", ""));
+    bench.assert_clean();
+}

@@ -345,3 +345,120 @@ fn a_nat_binding_is_kept_open() {
     assert_eq!(sent.iter().map(|sent| sent.text.as_str()).collect::<Vec<_>>(), ["\r\n\r\n"; 2]);
     assert_eq!(parameter("a;b=c", "b"), Some("c"));
 }
+
+#[test]
+fn changed_settings_that_leave_the_contact_alone_keep_the_binding() {
+    let mut bench = registering();
+    register(&mut bench);
+    let mut settings = trunk_settings();
+    settings.registrar = Some(HostPort { host: "sip.example.ru".into(), port: None });
+    settings.line = Some("line-token-of-north".into());
+    settings.max_calls = 1;
+    bench.ua.update_trunk(bench.now, bench.trunk, settings.clone());
+    bench.drain();
+    bench.wait(secs(60));
+    bench.assert_silent();
+    bench.place(call_request(1));
+    bench.take("INVITE");
+    let busy = bench.ua.place_call(bench.now, bench.trunk, call_request(2));
+    assert_eq!(busy, Err(PlaceCallError::ChannelsBusy));
+    settings.contact_user = sip::UserPart::new("another").unwrap();
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    assert!(bench.take("REGISTER").header("Contact").starts_with("<sip:another@"));
+}
+
+#[test]
+fn a_call_repeats_the_settings_it_started_with() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    let mut settings = trunk_settings();
+    settings.domain = "other.example.ru".into();
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    bench.wait(ms(500));
+    assert_eq!(bench.take("INVITE").text, invite.text);
+    bench.receive(&invite.answer(180, "a", ""));
+    bench.wait(secs(4));
+    let cancel = bench.take("CANCEL");
+    assert_eq!(cancel.request_uri(), invite.request_uri());
+    assert_eq!(cancel.header("Via"), invite.header("Via"));
+}
+
+#[test]
+fn a_paused_trunk_takes_no_calls_and_keeps_its_binding() {
+    let mut bench = registering();
+    register(&mut bench);
+    bench.ua.pause_trunk(bench.now, bench.trunk, true);
+    let refused = bench.ua.place_call(bench.now, bench.trunk, call_request(1));
+    assert_eq!(refused, Err(PlaceCallError::Paused));
+    assert_eq!(bench.wait_for("REGISTER", secs(541)).header("Expires"), "600");
+    bench.ua.pause_trunk(bench.now, bench.trunk, false);
+    assert!(bench.ua.place_call(bench.now, bench.trunk, call_request(1)).is_ok());
+}
+
+#[test]
+fn an_operator_may_ask_for_a_register_at_any_time() {
+    let mut bench = registering();
+    register(&mut bench);
+    bench.wait(secs(60));
+    bench.ua.register_now(bench.now, bench.trunk);
+    bench.drain();
+    bench.take("REGISTER");
+}
+
+#[test]
+fn a_connection_that_closes_ends_what_waits_on_it_and_nothing_is_repeated_over_it() {
+    let mut settings = trunk_settings();
+    settings.transport = Transport::Tcp;
+    settings.targets = vec![Target { transport: Transport::Tcp, ..Target::udp(address(CARRIER)) }];
+    let mut bench = Bench::with(settings);
+    let connection = sip::ConnectionHandle(1);
+    let remote = sip::Remote {
+        transport: Transport::Tcp,
+        address: address(CARRIER),
+        connection: Some(connection),
+    };
+    let opened = sip::ConnectionChange::Opened { remote };
+    bench.ua.handle_connection(bench.now, connection, opened);
+    let (_, invite) = bench.invite();
+    assert!(invite.header("Via").starts_with("SIP/2.0/TCP "));
+    assert!(invite.header("Contact").contains(";transport=tcp"));
+    bench.wait(secs(5));
+    bench.assert_silent();
+    bench.ua.handle_connection(bench.now, connection, sip::ConnectionChange::Closed);
+    bench.drain();
+    assert_eq!(bench.end().outcome, sip::CallOutcome::TrunkDown);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_call_goes_on_when_the_names_of_its_trunk_move() {
+    let mut settings = trunk_settings();
+    settings.targets.clear();
+    let mut bench = Bench::with(settings);
+    let refused = bench.ua.place_call(bench.now, bench.trunk, call_request(1));
+    assert_eq!(refused, Err(PlaceCallError::NoTarget));
+    bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(address(CARRIER))]);
+    bench.drain();
+    let (_, invite) = bench.invite();
+    bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(address("192.0.2.11:5060"))]);
+    bench.drain();
+    // An outage of the name service takes nothing away.
+    bench.ua.set_targets(bench.now, bench.trunk, vec![]);
+    bench.drain();
+    bench.receive(&invite.answer(180, "a", ""));
+    bench.wait(secs(4));
+    assert_eq!(bench.take("CANCEL").to, address(CARRIER));
+    bench.place(call_request(2));
+    assert_eq!(bench.take("INVITE").to, address("192.0.2.11:5060"));
+}
+
+#[test]
+fn a_static_trunk_whose_name_does_not_resolve_asks_again() {
+    let mut settings = trunk_settings();
+    settings.targets.clear();
+    let mut bench = Bench::with(settings);
+    bench.wait(secs(61));
+    assert_eq!(bench.count(|event| matches!(event, Event::ResolveTargets { .. })), 3);
+}
