@@ -395,7 +395,14 @@ impl ActiveCall {
         if self.interrupted.take().is_some() {
             let call = self.handle;
             common.events.push_back(Event::InterruptedCallCancelled { call, status: None });
-            self.state = State::Over;
+            self.forget_interrupted();
+        }
+    }
+
+    /// Nothing is to be cancelled. An INVITE that was answered meanwhile still has its repeats.
+    fn forget_interrupted(&mut self) {
+        self.state = State::Over;
+        if self.round.machine == InviteClient::Proceeding {
             self.round.machine = InviteClient::Terminated;
         }
     }

@@ -179,7 +179,7 @@ impl Bench {
         let mut out = Vec::new();
         while let Some(transmit) = self.ua.poll_transmit(&mut out) {
             self.sent.push(Sent {
-                text: String::from_utf8(out.clone()).unwrap(),
+                text: String::from_utf8_lossy(&out).into_owned(),
                 to: transmit.remote.address,
                 at: self.now - self.start,
             });

@@ -118,6 +118,11 @@ fn an_answered_call_of_a_dead_process_is_acked_and_byed() {
     assert_eq!(bench.take_all().iter().map(Sent::kind).collect::<Vec<_>>(), ["ACK", "BYE"]);
     bench.receive(&cancel.answer(481, "c", ""));
     assert_eq!(told(&bench), [Some(481)]);
+    bench.wait(secs(20));
+    bench.take_all();
+    bench.receive(&answered);
+    bench.take("ACK");
+    bench.wait(secs(15));
     bench.take_all();
     bench.assert_clean();
 }

@@ -7,6 +7,7 @@ mod bench;
 mod calls;
 mod cancelling;
 mod interrupted;
+mod noise;
 mod refusals;
 mod requests;
 mod silence;

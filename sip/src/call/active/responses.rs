@@ -195,8 +195,7 @@ impl ActiveCall {
         let call = self.handle;
         common.events.push_back(Event::InterruptedCallCancelled { call, status: Some(status) });
         if status >= 300 {
-            self.state = State::Over;
-            self.round.machine = InviteClient::Terminated;
+            self.forget_interrupted();
         }
     }
 
