@@ -6,6 +6,7 @@
 //! moment the call is asked for.
 
 mod breaker;
+mod icmp;
 mod media;
 mod reports;
 mod resolver;

@@ -164,3 +164,15 @@ async fn a_full_command_channel_is_refused_before_anything_is_promised() {
     drop(places);
     assert_eq!(outcome(&driver, "+79161234511").await, CallOutcome::Rang);
 }
+
+#[tokio::test]
+async fn a_closed_port_at_the_carrier_ends_the_call_at_once_as_trunk_down() {
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (stop, _) = oneshot::channel();
+    let nobody = Carrier { address: closed, told: Arc::default(), _stop: stop };
+    let driver = driver(&nobody);
+    let begin = std::time::Instant::now();
+    assert_eq!(outcome(&driver, "+79161234511").await, CallOutcome::TrunkDown);
+    // Well before the no-answer timeout of 1 s: the ICMP error told it.
+    assert!(begin.elapsed() < Duration::from_millis(900), "{:?}", begin.elapsed());
+}

@@ -2,9 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
+
+use super::icmp;
+pub(super) use super::icmp::Refusal;
 
 /// Kernel buffer for one socket: at 500 bytes a packet, 8,000 packets of a burst.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -26,6 +31,15 @@ pub enum BindError {
         /// What the system said of the last one.
         cause: io::Error,
     },
+}
+
+/// What a socket has for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Readiness {
+    /// Which socket.
+    pub(super) index: usize,
+    /// Whether the network refused packets of ours.
+    pub(super) has_errors: bool,
 }
 
 /// The sockets that the call loop reads and writes.
@@ -56,27 +70,57 @@ impl Sockets {
         (*address, socket)
     }
 
-    /// Waits until a socket may be readable; answers which. Never ends without sockets.
-    pub(super) async fn readable(&self) -> usize {
+    /// Waits until a socket has a datagram or an error for us; answers which. Never ends without
+    /// sockets.
+    pub(super) async fn ready(&self) -> Readiness {
+        let mut waits = Vec::with_capacity(self.udp.len());
+        for (_, socket) in &self.udp {
+            waits.push(socket.ready(Interest::READABLE | Interest::ERROR));
+        }
+        let mut waits: Vec<_> = waits.into_iter().map(Box::pin).collect();
         std::future::poll_fn(|context| {
-            for (index, (_, socket)) in self.udp.iter().enumerate() {
-                // An error is met, counted and reported by the read that follows.
-                if socket.poll_recv_ready(context).is_ready() {
-                    return std::task::Poll::Ready(index);
+            for (index, wait) in waits.iter_mut().enumerate() {
+                if let Poll::Ready(ready) = wait.as_mut().poll(context) {
+                    let has_errors = ready.is_ok_and(Ready::is_error);
+                    return Poll::Ready(Readiness { index, has_errors });
                 }
             }
-            std::task::Poll::Pending
+            Poll::Pending
         })
         .await
     }
 
-    /// Sends one datagram from the first socket of the remote's address family.
-    pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
+    /// Sends one datagram from the first socket of the remote's address family. An error that
+    /// an earlier datagram left at the socket is put into `refusals` and does not count here.
+    pub(super) fn send(
+        &self,
+        bytes: &[u8],
+        remote: SocketAddr,
+        refusals: &mut Vec<Refusal>,
+    ) -> io::Result<()> {
         let socket = self.udp.iter().find(|(address, _)| address.is_ipv4() == remote.is_ipv4());
-        match socket {
-            Some((_, socket)) => socket.try_send_to(bytes, remote),
-            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        let Some((_, socket)) = socket else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        match socket.try_send_to(bytes, remote) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(_) => {
+                icmp::take_refusals(socket, refusals);
+                socket.try_send_to(bytes, remote).map(drop)
+            }
         }
+    }
+
+    /// What the network refused of the datagrams that left one socket.
+    pub(super) fn take_refusals(&self, index: usize, refusals: &mut Vec<Refusal>) {
+        let socket = &self.udp[index].1;
+        // What is left would be told again by the system; the readiness must be cleared by hand,
+        // because no read of tokio's looks at it.
+        let _: io::Result<()> = socket.try_io(Interest::ERROR, || {
+            icmp::take_refusals(socket, refusals);
+            Err(io::ErrorKind::WouldBlock.into())
+        });
     }
 
     /// The address of ours that packets to `remote` carry: the bound one, or, behind a
@@ -106,6 +150,7 @@ fn bind_udp(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
     socket.set_nonblocking(true)?;
+    icmp::ask_for_refusals(&socket, address)?;
     socket.bind(&address.into())?;
     let socket = UdpSocket::from_std(socket.into())?;
     Ok((socket.local_addr()?, socket))

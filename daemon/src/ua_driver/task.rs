@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::media::MediaSink;
 use super::reports::Reports;
 use super::resolver::{Resolved, Resolver};
-use super::sockets::{BindError, Sockets};
+use super::sockets::{BindError, Readiness, Refusal, Sockets};
 use super::trunk_table::{TrunkRoom, TrunkTable};
 use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT, TrunkCommand, TrunkSpec};
 
@@ -43,6 +43,7 @@ pub(super) struct Task {
     by_handle: HashMap<TrunkHandle, usize>,
     by_name: HashMap<TrunkName, usize>,
     reports: Reports,
+    refusals: Vec<Refusal>,
     out: Vec<u8>,
     /// Whether something changed that the table shows.
     table_is_stale: bool,
@@ -74,6 +75,7 @@ impl Task {
             by_handle: HashMap::new(),
             by_name: HashMap::new(),
             reports: Reports::default(),
+            refusals: Vec::new(),
             out: Vec::with_capacity(2048),
             table_is_stale: true,
             published_at: now,
@@ -121,7 +123,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = &mut wait => {}
-                index = self.sockets.readable() => self.read(index, &mut packet),
+                ready = self.sockets.ready() => self.read(ready, &mut packet),
                 Some(resolved) = self.resolved.recv() => self.set_targets(resolved),
                 count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN) => {
                     if count == 0 {
@@ -145,7 +147,13 @@ impl Task {
         wake
     }
 
-    fn read(&mut self, index: usize, packet: &mut [u8]) {
+    fn read(&mut self, ready: Readiness, packet: &mut [u8]) {
+        let index = ready.index;
+        if ready.has_errors {
+            metrics::counter!("dozvon_sip_socket_errors_total").increment(1);
+            self.sockets.take_refusals(index, &mut self.refusals);
+            self.drain(Instant::now());
+        }
         for _ in 0..PACKETS_PER_TURN {
             let (local, socket) = self.sockets.get(index);
             match socket.try_recv_from(packet) {
@@ -158,9 +166,10 @@ impl Task {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    // An earlier packet of ours was refused; which one is not told here.
+                    // An ICMP error of an earlier packet; its address is in the error queue.
                     tracing::debug!(%error, "a datagram socket reported an error");
-                    metrics::counter!("dozvon_sip_socket_errors_total").increment(1);
+                    self.sockets.take_refusals(index, &mut self.refusals);
+                    self.drain(Instant::now());
                 }
             }
         }
@@ -276,15 +285,24 @@ impl Task {
     /// Carries out everything that the user agent has to say.
     fn drain(&mut self, now: Instant) {
         loop {
-            self.out.clear();
-            let Some(transmit) = self.user_agent.poll_transmit(&mut self.out) else { break };
-            let sent = self.sockets.send(&self.out, transmit.remote.address);
-            if let Err(error) = sent {
-                self.send_failed(now, transmit.remote, &error);
-            }
+            self.transmit(now);
+            let Some(refusal) = self.refusals.pop() else { break };
+            let remote = Remote::udp(refusal.remote);
+            self.user_agent.handle_transport_error(now, remote, refusal.kind);
         }
         while let Some(event) = self.user_agent.poll_event() {
             self.event(now, event);
+        }
+    }
+
+    fn transmit(&mut self, now: Instant) {
+        loop {
+            self.out.clear();
+            let Some(transmit) = self.user_agent.poll_transmit(&mut self.out) else { return };
+            let remote = transmit.remote.address;
+            if let Err(error) = self.sockets.send(&self.out, remote, &mut self.refusals) {
+                self.send_failed(now, transmit.remote, &error);
+            }
         }
     }
 
