@@ -73,11 +73,9 @@ impl Sockets {
     /// Waits until a socket has a datagram or an error for us; answers which. Never ends without
     /// sockets.
     pub(super) async fn ready(&self) -> Readiness {
-        let mut waits = Vec::with_capacity(self.udp.len());
-        for (_, socket) in &self.udp {
-            waits.push(socket.ready(Interest::READABLE | Interest::ERROR));
-        }
-        let mut waits: Vec<_> = waits.into_iter().map(Box::pin).collect();
+        let wanted = Interest::READABLE | Interest::ERROR;
+        let waits = self.udp.iter().map(|(_, socket)| Box::pin(socket.ready(wanted)));
+        let mut waits: Vec<_> = waits.collect();
         std::future::poll_fn(|context| {
             for (index, wait) in waits.iter_mut().enumerate() {
                 if let Poll::Ready(ready) = wait.as_mut().poll(context) {

@@ -4,11 +4,11 @@ use crate::carrier::{Direction, Report};
 use crate::cli::output;
 
 /// Columns between the two lifelines.
-const WIDTH: usize = 34;
+const WIDTH: usize = 46;
 
 /// The top of the ladder.
 pub(super) fn head(carrier: &str) {
-    output::line(format_args!("         dozvon{:>width$}", carrier, width = WIDTH));
+    output::line(format_args!("            dozvon{carrier:>WIDTH$}"));
 }
 
 /// One rung, for a message; other reports draw nothing.

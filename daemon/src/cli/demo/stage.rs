@@ -50,6 +50,7 @@ impl Stage {
         let folder = make_folder()?;
         let (child, told, carrier) = start_carrier().await?;
         output::line(format_args!("carrier on udp:{carrier}, a process of its own"));
+        ladder::head("carrier");
         let text = configuration(listen, carrier, &folder);
         let sources = [config::Source { name: "demo.toml", text: &text }];
         let checked = config::parse(&sources).map_err(|report| start("configuration", report))?;
@@ -60,7 +61,8 @@ impl Stage {
             .first()
             .copied()
             .ok_or_else(|| start("the daemon", "it has no address"))?;
-        output::line(format_args!("daemon on http://{address}, SQLite in {}", folder.display()));
+        let place = folder.display();
+        output::line(format_args!("daemon on http://{address}, with SQLite in {place}"));
         let key = daemon.make_key().await.map_err(|error| start("an API key", error))?;
         let api = Endpoint::Http { address, key: key.clone() };
         let child = tokio::sync::Mutex::new(child);
@@ -80,7 +82,6 @@ impl Stage {
 
     /// Waits for the trunk's binding.
     pub(super) async fn wait_registered(&self) -> Result<(), DemoError> {
-        ladder::head("carrier");
         self.wait_for("the trunk did not register", |phones| phones.registered.then_some(())).await
     }
 
