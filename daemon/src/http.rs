@@ -71,3 +71,6 @@ fn finished(router: Router<App>, app: &App) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), envelope::envelope))
         .with_state(app.clone())
 }
+
+#[cfg(test)]
+mod tests;

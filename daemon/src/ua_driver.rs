@@ -10,6 +10,8 @@ mod icmp;
 mod media;
 mod reports;
 mod resolver;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod sockets;
 mod task;
 mod trunk_table;

@@ -1,0 +1,8 @@
+//! The API from request to row: the real router, machine and SQLite store; the call loop is a
+//! script.
+
+mod bench;
+mod lives;
+mod operators;
+mod refusals;
+mod sends;
