@@ -27,8 +27,9 @@ pub(crate) struct Forks {
 struct Fork {
     to_tag: Box<[u8]>,
     dialog: Dialog,
-    /// The ACK as it left: a repeated 2xx gets the same one.
-    ack: Box<[u8]>,
+    /// The ACK as it left: a repeated 2xx gets the same one. `None`: the 2xx was so damaged that
+    /// none can be built from it.
+    ack: Option<Box<[u8]>>,
     credentials: Credentials,
     /// How many BYEs left.
     byes: u32,
@@ -57,8 +58,10 @@ impl Forks {
     ) -> bool {
         let to_tag = success.to.tag().unwrap_or_default();
         if let Some(fork) = self.list.iter().find(|fork| *fork.to_tag == *to_tag) {
-            let transmit = common.transmit(fork.dialog.next_hop(), by.trunk);
-            common.outbox.send(transmit, &fork.ack);
+            if let Some(ack) = &fork.ack {
+                let transmit = common.transmit(fork.dialog.next_hop(), by.trunk);
+                common.outbox.send(transmit, ack);
+            }
             return false;
         }
         if self.list.len() >= FORKS_LIMIT {
@@ -71,8 +74,7 @@ impl Forks {
         let ack = common
             .outbox
             .write(transmit, |out| dialog.write_ack(out, by.wire, branch, credentials))
-            .map(Box::from)
-            .unwrap_or_default();
+            .map(Box::from);
         let mut fork = Fork {
             to_tag: to_tag.into(),
             dialog,

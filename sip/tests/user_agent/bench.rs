@@ -178,6 +178,7 @@ impl Bench {
     pub(crate) fn drain(&mut self) {
         let mut out = Vec::new();
         while let Some(transmit) = self.ua.poll_transmit(&mut out) {
+            assert!(!out.is_empty(), "an empty packet left");
             self.sent.push(Sent {
                 text: String::from_utf8_lossy(&out).into_owned(),
                 to: transmit.remote.address,

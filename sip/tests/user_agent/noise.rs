@@ -9,6 +9,8 @@ use crate::bench::{Bench, CARRIER, PROXY_CHALLENGE, Sent, call_request, ms};
 /// Runs, each with its own seed.
 const RUNS: u64 = 100;
 const PACKETS: u64 = 60;
+/// Seeds that once failed.
+const KEPT: [u64; 1] = [1727];
 
 /// A generator of one line; the seed is the run.
 struct Dice(u64);
@@ -24,6 +26,9 @@ impl Dice {
 
 fn damage(dice: &mut Dice, packet: &mut Vec<u8>) {
     for _ in 0..dice.roll(4) {
+        if packet.is_empty() {
+            return;
+        }
         let at = dice.roll(packet.len());
         match dice.roll(5) {
             0 => packet[at] = dice.roll(256) as u8,
@@ -56,7 +61,7 @@ fn answer(dice: &mut Dice, request: &Sent) -> String {
 #[test]
 fn damaged_packets_end_no_call_twice_and_leave_nothing_behind() {
     let mut ends = 0;
-    for seed in 1..=RUNS {
+    for seed in KEPT.into_iter().chain(1..=RUNS) {
         println!("seed {seed}");
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut bench = Bench::new();
@@ -84,5 +89,5 @@ fn damaged_packets_end_no_call_twice_and_leave_nothing_behind() {
         assert_eq!(bench.ends().len(), 3, "seed {seed}: {:?}", bench.events);
         ends += bench.count(|event| matches!(event, Event::Ended(_)));
     }
-    assert_eq!(ends as u64, 3 * RUNS);
+    assert_eq!(ends as u64, 3 * (RUNS + KEPT.len() as u64));
 }
