@@ -11,8 +11,9 @@ use tokio::sync::watch;
 
 /// A running program with its standard output and error, line by line in the order of arrival.
 ///
-/// Dropping it kills it and all that it started. Should the test itself be killed, the system
-/// kills the program (it is started through `setpriv --pdeathsig`).
+/// Dropping it kills it and all that it started. Should the test itself be killed, the system sends
+/// the program SIGTERM (it is started through `setpriv --pdeathsig`), at which Kamailio ends its
+/// workers too.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -32,7 +33,7 @@ impl Process {
     ) -> Self {
         let name = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         prepare(&mut command);
