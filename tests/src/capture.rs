@@ -99,16 +99,23 @@ pub fn requests<'a>(messages: &'a [Captured], method: &str) -> Vec<&'a Captured>
     received(messages).filter(|m| m.method().as_deref() == Some(method)).collect()
 }
 
+/// The most lines that a ladder shows: the last ones, where a scenario failed.
+const LADDER_LIMIT: usize = 60;
+
 /// A line for each message: time since the first, direction, start line and CSeq.
 #[must_use]
 pub fn ladder(messages: &[Captured]) -> String {
     let mut text = String::new();
     let begin = messages.first().map_or(Duration::ZERO, |first| first.at);
-    for message in messages {
+    let left_out = messages.len().saturating_sub(LADDER_LIMIT);
+    if left_out > 0 {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "        … {left_out} earlier messages");
+    }
+    for message in &messages[left_out..] {
         let arrow = if message.direction == Direction::Received { "-->" } else { "<--" };
         let cseq = message.header("CSeq").unwrap_or_default();
         let elapsed = message.at.saturating_sub(begin).as_millis();
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "{elapsed:>7} ms {arrow} {} ({cseq})", message.start_line());
     }
     text

@@ -307,7 +307,7 @@ impl Files {
              [[routes]]\nprefix = \"{DESTINATION_PREFIX}\"\ntrunks = [{trunks}]\npools = [\"all\"]\n\
              [purposes.sign_in]\nworkflow = [\"flash_call\"]\nchecks = {checks}\n\
              [limits]\nbetween_sends_s = 0\nsends_per_minute = 60\n\
-             sends_per_day = 10000\nflash_calls_per_day = 10000\n",
+             sends_per_day = 10000\nflash_calls_per_day = 1000\n",
             api.address(),
             api.address(),
             sip.address(),

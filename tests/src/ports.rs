@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// connections, so that nobody is given one between our look and the peer's bind.
 const RANGE: std::ops::Range<u16> = 10_000..32_000;
 
+/// Only even ports are given, as RTP wants them (RFC 3550 section 11).
+const STEP: u32 = 2;
+
 /// A port of 127.0.0.1 that is ours until the value is dropped, over all tests of this machine.
 #[derive(Debug)]
 pub struct Port {
@@ -26,11 +29,11 @@ impl Port {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = std::env::temp_dir().join("dozvon-ports");
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
-        let size = u32::from(RANGE.end - RANGE.start);
+        let size = u32::from(RANGE.end - RANGE.start) / STEP;
         for _ in 0..size {
-            // Processes start at different places; the stride spreads neighbours.
-            let step = NEXT.fetch_add(1, Ordering::Relaxed);
-            let offset = std::process::id().wrapping_mul(7919).wrapping_add(step) % size;
+            // Processes start at different places; the factor spreads neighbours.
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            let offset = std::process::id().wrapping_mul(7919).wrapping_add(next) % size * STEP;
             let number = RANGE.start + u16::try_from(offset).expect("the range is of u16");
             let path = folder.join(number.to_string());
             let Ok(file) = OpenOptions::new().create(true).append(true).open(path) else {

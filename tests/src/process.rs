@@ -103,6 +103,7 @@ impl Process {
     pub async fn kill(&mut self) {
         self.kill_group();
         self.child.wait().await.unwrap_or_else(|fault| panic!("{}: {fault}", self.name));
+        self.output_to_its_end().await;
     }
 
     /// Waits for the end.
@@ -111,11 +112,21 @@ impl Process {
     /// When the program still runs after `limit`.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
         match tokio::time::timeout(limit, self.child.wait()).await {
-            Ok(status) => status.unwrap_or_else(|fault| panic!("{}: {fault}", self.name)),
+            Ok(status) => {
+                self.output_to_its_end().await;
+                status.unwrap_or_else(|fault| panic!("{}: {fault}", self.name))
+            }
             Err(_) => {
                 panic!("{} still runs after {limit:?}:\n{}", self.name, self.output().join("\n"))
             }
         }
+    }
+
+    /// What was written last may still be on its way to us.
+    async fn output_to_its_end(&mut self) {
+        let closed = async { while self.output.changed().await.is_ok() {} };
+        // A child of the program may hold the pipe open; then there is no end to wait for.
+        let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
     }
 
     fn kill_group(&self) {
