@@ -218,10 +218,10 @@ impl Daemon {
         Ok(token.reveal())
     }
 
-    /// Serves until SIGINT or SIGTERM, telling systemd how it is.
-    pub async fn run(self) {
+    /// Serves until `stop` ends, telling systemd how it is.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
         let notifier = notify::Notifier::start(self.app.driver().clone());
-        stop_signal().await;
+        stop.await;
         notifier.stopping();
         self.shut_down().await;
     }
@@ -247,17 +247,19 @@ impl Daemon {
     }
 }
 
-/// Ends at the first SIGINT or SIGTERM.
-pub async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the default action ends the process, which is a stop as well.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Takes SIGINT and SIGTERM over at once; the future ends at the first of them, also at one that
+/// came before it was awaited.
+pub fn stop_signal() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            // Without handlers the default action ends the process, which is a stop as well.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

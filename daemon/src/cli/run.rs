@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Exit, load, output};
-use crate::lifecycle::{Daemon, StartError, location};
+use crate::lifecycle::{Daemon, StartError, location, stop_signal};
 use crate::store::OpenError;
 use crate::telemetry::{self, LogFormat};
 
@@ -15,9 +15,11 @@ pub(super) async fn run(path: &Path, log: LogFormat) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    // A SIGTERM while the parts are opened must still remove the bindings.
+    let stop = stop_signal();
     match Daemon::start(config).await {
         Ok(daemon) => {
-            daemon.run().await;
+            daemon.run(stop).await;
             Exit::Success
         }
         Err(error) => fail(&error),

@@ -1,5 +1,7 @@
 //! Five hundred codes presented at the same moment.
 
+use std::collections::BTreeMap;
+
 use dozvon_tests::gateway::{Engine, Gateway, Setup};
 use dozvon_tests::http::Answer;
 use dozvon_tests::phones::Phones;
@@ -26,6 +28,18 @@ fn wrong_codes(right: &str) -> Vec<String> {
 
 fn count(answers: &[Answer], condition: impl Fn(&Answer) -> bool) -> usize {
     answers.iter().filter(|answer| condition(answer)).count()
+}
+
+/// How often each answer came, for a failed assertion.
+fn histogram(answers: &[Answer]) -> String {
+    let mut counts = BTreeMap::new();
+    for answer in answers {
+        let body = answer.json();
+        *counts
+            .entry((answer.status, body["code"].to_string(), body["valid"].to_string()))
+            .or_insert(0) += 1;
+    }
+    format!("{counts:?}")
 }
 
 fn is_valid(answer: &Answer) -> bool {
@@ -55,9 +69,9 @@ async fn wrong_codes_are_evaluated_three_times(engine: Engine) {
     let right = &shown[shown.len() - 4..];
     let answers = present(&gateway, &id, wrong_codes(right)).await;
     assert_eq!(answers.len(), AT_ONCE);
-    assert_eq!(count(&answers, was_evaluated), 3);
+    assert_eq!(count(&answers, was_evaluated), 3, "{}", histogram(&answers));
     assert_eq!(count(&answers, is_valid), 0);
-    assert_eq!(count(&answers, came_after_the_end), AT_ONCE - 3);
+    assert_eq!(count(&answers, came_after_the_end), AT_ONCE - 3, "{}", histogram(&answers));
     let mut left: Vec<_> = answers
         .iter()
         .filter(|a| was_evaluated(a))
@@ -79,10 +93,10 @@ async fn one_right_code_is_valid(engine: Engine) {
     let right = shown[shown.len() - 4..].to_owned();
     let answers = present(&gateway, &id, vec![right.clone(); AT_ONCE]).await;
     assert_eq!(count(&answers, is_valid), 1);
-    assert_eq!(count(&answers, came_after_the_end), AT_ONCE - 1);
+    assert_eq!(count(&answers, came_after_the_end), AT_ONCE - 1, "{}", histogram(&answers));
     let answers = present(&gateway, &id, wrong_codes(&right)).await;
     assert_eq!(answers.len(), AT_ONCE);
-    assert_eq!(count(&answers, came_after_the_end), AT_ONCE);
+    assert_eq!(count(&answers, came_after_the_end), AT_ONCE, "{}", histogram(&answers));
 }
 
 async fn right_and_wrong_codes_are_evaluated_in_one_order(engine: Engine) {
@@ -106,7 +120,8 @@ async fn right_and_wrong_codes_are_evaluated_in_one_order(engine: Engine) {
             Some("locked") => assert_eq!((valid, evaluated), (0, 3)),
             other => panic!("{other:?} after {valid} valid of {evaluated} evaluated"),
         }
-        assert_eq!(count(&answers, came_after_the_end), AT_ONCE - evaluated);
+        let late = count(&answers, came_after_the_end);
+        assert_eq!(late, AT_ONCE - evaluated, "{}", histogram(&answers));
     }
 }
 
