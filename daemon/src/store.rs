@@ -49,6 +49,7 @@ use crate::store::request::{
 };
 use crate::store::row::UnallocatedRow;
 use crate::store::sql_types::Hash;
+use crate::store::writer::{QUEUE, Written};
 use crate::verification::model::Verification;
 
 pub use api_key::{ApiKey, ApiKeyId, ApiKeyIdError};
@@ -63,6 +64,7 @@ pub use open::migrate;
 pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
 pub use write::{Applied, Apply, ApplyRefused, Create, CreateRefused, Created};
+pub use writer::Statistics;
 
 /// How long an answer of the writer is waited for. The writer's own deadlines are shorter.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -147,6 +149,7 @@ struct Inner {
     reader: Reader,
     requests: mpsc::Sender<Request>,
     changed: Changed,
+    written: Arc<Written>,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -166,8 +169,13 @@ impl Store {
         self.ask(Request::Ping, ()).await
     }
 
-    /// Hands a question to the writer and waits for its answer. Whoever stops waiting stops
-    /// nothing else.
+    /// What the writer did since the start, and how much waits for it.
+    pub fn statistics(&self) -> Statistics {
+        self.0.written.statistics(QUEUE - self.0.requests.capacity())
+    }
+
+    /// Hands a question to the writer and waits for its answer; without room it is refused.
+    /// Whoever stops waiting stops nothing else.
     async fn ask<Q, A>(
         &self,
         request: impl FnOnce(Task<Q, A>) -> Request,
@@ -201,10 +209,19 @@ impl Store {
         self.ask(|task| Request::Create(Box::new(task)), ask).await
     }
 
-    /// Runs the machine on the stored verification, with its row locked.
+    /// Runs the machine on the stored verification, with its row locked. When too much waits, a
+    /// client's input is refused as `Busy`, and one of the gateway itself waits for room.
     pub async fn apply(&self, apply: Apply) -> Result<Applied, StoreError> {
+        let own = apply.who == Who::Gateway;
         let ask = ApplyAsk::new(&self.0.keys, apply);
-        self.ask(|task| Request::Apply(Box::new(task)), ask).await
+        if !own {
+            return self.ask(|task| Request::Apply(Box::new(task)), ask).await;
+        }
+        // Facts of our own calls and timers wait for room: nobody could tell them again.
+        let (task, answer) = Task::new(ask);
+        let request = Request::Apply(Box::new(task));
+        self.0.requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        Self::answered(answer).await
     }
 
     /// One verification with its steps and calls; `None`: not there or not for `who`.

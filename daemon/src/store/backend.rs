@@ -5,7 +5,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::clock::Clock;
 use crate::secrets::Keys;
 use crate::store::StoreError;
-use crate::store::batch::Changes;
+use crate::store::batch::Committed;
 use crate::store::postgres::PgWriter;
 use crate::store::request::Request;
 use crate::store::sqlite::SqliteWriter;
@@ -22,7 +22,7 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) enum Backend {
     Sqlite(SqliteWriter),
-    Postgres(PgWriter),
+    Postgres(Box<PgWriter>),
 }
 
 /// Why a batch was not committed.
@@ -74,7 +74,7 @@ impl Backend {
         &mut self,
         core: &mut Core,
         requests: &mut [Request],
-    ) -> Result<Changes, BatchError> {
+    ) -> Result<Committed, BatchError> {
         match self {
             Self::Sqlite(writer) => writer.transact(core, requests).await,
             Self::Postgres(writer) => writer.transact(core, requests).await,

@@ -147,11 +147,16 @@ pub(crate) struct Writes {
     pub(crate) changed_calls: Vec<CallChange>,
     pub(crate) open_new: Vec<OpenRow>,
     pub(crate) idempotency: Vec<IdempotencyRow>,
+    /// Inserted plainly: where another writer was quicker, the batch reads again and runs again.
+    pub(crate) new_limits: Vec<LimitRow>,
     pub(crate) limits: Vec<LimitRow>,
+    /// Inserted plainly, as above.
+    pub(crate) new_tails: Vec<TailRow>,
     pub(crate) tails: Vec<TailRow>,
     pub(crate) unallocated: Vec<UnallocatedRow>,
     pub(crate) new_messages: Vec<MessageRow>,
     pub(crate) changed_messages: Vec<MessageChangeRow>,
+    pub(crate) new_api_keys: Vec<ApiKeyRow>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
     pub(crate) chore: Option<Chore>,
 }
@@ -167,14 +172,25 @@ impl Writes {
             + self.changed_calls.len()
             + self.open_new.len()
             + self.idempotency.len()
+            + self.new_limits.len()
             + self.limits.len()
+            + self.new_tails.len()
             + self.tails.len()
             + self.unallocated.len()
             + self.new_messages.len()
             + self.changed_messages.len()
+            + self.new_api_keys.len()
             + self.api_keys.len()
     }
 }
 
 /// Versions to tell once the batch is committed.
 pub(crate) type Changes = BTreeMap<VerificationId, u32>;
+
+/// What a batch came to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) changes: Changes,
+    /// How many rows were written.
+    pub(crate) rows: usize,
+}

@@ -19,7 +19,7 @@ use crate::store::reader::Reader;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::sqlite::{self, SqliteWriter};
-use crate::store::writer::{QUEUE, Writer};
+use crate::store::writer::{QUEUE, Writer, Written};
 use crate::store::{Inner, Location, OpenError, Store, StoreError};
 
 /// Between two rounds of housekeeping.
@@ -146,15 +146,22 @@ impl Store {
                 check_key!(&mut connection, keys, postgres::sql);
                 sqlx::Connection::close(connection).await.map_err(OpenError::unavailable)?;
                 let reader = Reader::Postgres(postgres::readers(options.clone()));
-                (Backend::Postgres(PgWriter::new(options, &mut core)), reader)
+                (Backend::Postgres(Box::new(PgWriter::new(options, &mut core))), reader)
             }
         };
         let (requests, waiting) = mpsc::channel(QUEUE);
         let (changed, closing, tasks) =
             (Changed::default(), CancellationToken::new(), TaskTracker::new());
-        let writer = Writer { backend, core, changed: changed.clone(), closing: closing.clone() };
+        let written = Arc::new(Written::default());
+        let writer = Writer {
+            backend,
+            core,
+            changed: changed.clone(),
+            written: written.clone(),
+            closing: closing.clone(),
+        };
         tasks.spawn(writer.run(waiting));
-        let inner = Inner { keys, clock, reader, requests, changed, closing, tasks };
+        let inner = Inner { keys, clock, reader, requests, changed, written, closing, tasks };
         let store = Self(Arc::new(inner));
         // The partitions of this week have to be there before the first row.
         if let Err(error) = store.keep_house_once(&retention).await {

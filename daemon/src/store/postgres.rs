@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::clock::Timestamp;
 use crate::ids::VerificationId;
 use crate::store::backend::{BatchError, Core, Fault};
-use crate::store::batch::{Changes, Needs, Plan, Writes};
+use crate::store::batch::{Committed, Needs, Plan, Writes};
 use crate::store::load::load_batch;
 use crate::store::request::Request;
 use crate::store::retention::{CHORE_ROWS, Chore, ChoreReport, Week, blank_all};
@@ -46,6 +46,9 @@ pub(crate) fn options(
     url: &str,
     password: Option<&sip::Secret>,
 ) -> Result<PgConnectOptions, OpenError> {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OpenError::Address);
+    }
     let mut options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
     if let Some(password) = password {
         options = options.password(password.reveal());
@@ -112,7 +115,7 @@ impl PgWriter {
         &mut self,
         core: &mut Core,
         requests: &mut [Request],
-    ) -> Result<Changes, BatchError> {
+    ) -> Result<Committed, BatchError> {
         let had_connection = self.connection.is_some();
         match self.try_transact(core, requests).await {
             Err(BatchError::Lost(error)) if had_connection => {
@@ -127,7 +130,7 @@ impl PgWriter {
         &mut self,
         core: &mut Core,
         requests: &mut [Request],
-    ) -> Result<Changes, BatchError> {
+    ) -> Result<Committed, BatchError> {
         let deadline = Instant::now() + BATCH_DEADLINE;
         // Taken out: whatever leaves early leaves a connection behind that nobody uses again.
         let mut connection = match self.connection.take() {
@@ -138,8 +141,8 @@ impl PgWriter {
         let mark = Mark { writer_id: &self.writer_id, batch: self.batch };
         let ask = core.clock.now().since(self.last_used) > IDLE_QUESTION;
         let run = run(&mut connection, core, requests, &mark, ask);
-        let changes = match timeout_at(deadline, run).await {
-            Ok(Ok(changes)) => changes,
+        let committed = match timeout_at(deadline, run).await {
+            Ok(Ok(committed)) => committed,
             Ok(Err(fault)) => {
                 let error = fault.classify(classify);
                 if matches!(error, BatchError::Row(..) | BatchError::Conflict(_)) {
@@ -154,12 +157,12 @@ impl PgWriter {
             Ok(Ok(_)) => {
                 self.connection = Some(connection);
                 self.last_used = core.clock.now();
-                Ok(changes)
+                Ok(committed)
             }
             // The server itself says that it did not commit.
             Ok(Err(error)) if error.as_database_error().is_some() => Err(classify(error)),
-            Ok(Err(error)) => self.settle(error.to_string(), changes).await,
-            Err(_) => self.settle("a commit took too long".to_owned(), changes).await,
+            Ok(Err(error)) => self.settle(error.to_string(), committed).await,
+            Err(_) => self.settle("a commit took too long".to_owned(), committed).await,
         }
     }
 
@@ -172,7 +175,11 @@ impl PgWriter {
 
     /// Reads the mark back on a new connection: the batch is there, or it is not. The mark's row
     /// is locked, so an old server process that still works on the commit is waited for.
-    async fn settle(&mut self, cause: String, changes: Changes) -> Result<Changes, BatchError> {
+    async fn settle(
+        &mut self,
+        cause: String,
+        committed: Committed,
+    ) -> Result<Committed, BatchError> {
         tracing::warn!(cause, "the answer to a commit was lost, reading it back");
         let deadline = Instant::now() + SETTLE_DEADLINE;
         while Instant::now() < deadline {
@@ -180,7 +187,7 @@ impl PgWriter {
                 Ok(Ok((connection, mark))) => {
                     self.connection = Some(connection);
                     return if mark == Some(self.batch) {
-                        Ok(changes)
+                        Ok(committed)
                     } else {
                         Err(BatchError::Conflict(elapsed("a commit that was not made")))
                     };
@@ -224,7 +231,7 @@ async fn run(
     requests: &mut [Request],
     mark: &Mark<'_>,
     ask_if_read_only: bool,
-) -> Result<Changes, Fault> {
+) -> Result<Committed, Fault> {
     sqlx::query("begin").execute(&mut *connection).await?;
     if ask_if_read_only {
         let read_only: bool =
@@ -239,7 +246,7 @@ async fn run(
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
     let (mut writes, changes) = plan.finish();
-    let chore = writes.chore.take();
+    let (chore, rows) = (writes.chore.take(), writes.rows());
     write(connection, writes).await?;
     if let Some(chore) = chore {
         let report = keep_house(connection, chore).await?;
@@ -251,7 +258,7 @@ async fn run(
         .bind(now)
         .execute(&mut *connection)
         .await?;
-    Ok(changes)
+    Ok(Committed { changes, rows })
 }
 
 fn api_key_list(ids: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -280,11 +287,14 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     put(connection, sql::UPDATE_CALLS, writes.changed_calls).await?;
     put(connection, sql::INSERT_OPEN, writes.open_new).await?;
     put(connection, sql::INSERT_IDEMPOTENCY, writes.idempotency).await?;
+    put(connection, sql::INSERT_LIMITS, writes.new_limits).await?;
     put(connection, sql::PUT_LIMITS, writes.limits).await?;
+    put(connection, sql::INSERT_TAILS, writes.new_tails).await?;
     put(connection, sql::PUT_TAILS, writes.tails).await?;
     put(connection, sql::PUT_UNALLOCATED, writes.unallocated).await?;
     put(connection, sql::INSERT_MESSAGES, writes.new_messages).await?;
     put(connection, sql::UPDATE_MESSAGES, writes.changed_messages).await?;
+    put(connection, sql::INSERT_API_KEYS, writes.new_api_keys).await?;
     put(connection, sql::PUT_API_KEYS, writes.api_keys).await
 }
 

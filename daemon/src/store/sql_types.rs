@@ -138,7 +138,7 @@ impl PgHasArrayType for Hash {
 
 impl Encode<'_, Postgres> for Hash {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        <&[u8] as Encode<Postgres>>::encode(&self.0, buffer)
+        <&[u8] as Encode<Postgres>>::encode(self.0.as_slice(), buffer)
     }
 }
 

@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, Connection};
 use crate::ids::{CallId, MessageId, VerificationId};
 use crate::store::OpenError;
 use crate::store::backend::{BatchError, Core, Fault};
-use crate::store::batch::{Changes, Needs, Plan, Writes};
+use crate::store::batch::{Committed, Needs, Plan, Writes};
 use crate::store::load::load_batch;
 use crate::store::request::Request;
 use crate::store::retention::{CHORE_ROWS, Chore, ChoreReport, blank_all, stretch};
@@ -93,13 +93,13 @@ impl SqliteWriter {
         &mut self,
         core: &mut Core,
         requests: &mut [Request],
-    ) -> Result<Changes, BatchError> {
+    ) -> Result<Committed, BatchError> {
         let mut transaction =
             self.connection.begin_with("begin immediate").await.map_err(classify)?;
         match run(&mut transaction, core, requests).await {
-            Ok(changes) => {
+            Ok(committed) => {
                 transaction.commit().await.map_err(classify)?;
-                Ok(changes)
+                Ok(committed)
             }
             Err(fault) => {
                 transaction.rollback().await.map_err(classify)?;
@@ -119,19 +119,19 @@ async fn run(
     connection: &mut SqliteConnection,
     core: &mut Core,
     requests: &mut [Request],
-) -> Result<Changes, Fault> {
+) -> Result<Committed, Fault> {
     let now = core.clock.now();
     let loaded = load_batch!(connection, &core.keys, now, requests, Needs::of(requests));
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
     let (mut writes, changes) = plan.finish();
-    let chore = writes.chore.take();
+    let (chore, rows) = (writes.chore.take(), writes.rows());
     write(connection, writes).await?;
     if let Some(chore) = chore {
         let report = keep_house(connection, chore).await?;
         report.answer(requests);
     }
-    Ok(changes)
+    Ok(Committed { changes, rows })
 }
 
 fn api_key_list(ids: impl IntoIterator<Item = String>) -> String {
@@ -157,11 +157,14 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::UPDATE_CALLS.execute(connection, writes.changed_calls).await?;
     sql::INSERT_OPEN.execute(connection, writes.open_new).await?;
     sql::INSERT_IDEMPOTENCY.execute(connection, writes.idempotency).await?;
+    sql::INSERT_LIMITS.execute(connection, writes.new_limits).await?;
     sql::PUT_LIMITS.execute(connection, writes.limits).await?;
+    sql::INSERT_TAILS.execute(connection, writes.new_tails).await?;
     sql::PUT_TAILS.execute(connection, writes.tails).await?;
     sql::PUT_UNALLOCATED.execute(connection, writes.unallocated).await?;
     sql::INSERT_MESSAGES.execute(connection, writes.new_messages).await?;
     sql::UPDATE_MESSAGES.execute(connection, writes.changed_messages).await?;
+    sql::INSERT_API_KEYS.execute(connection, writes.new_api_keys).await?;
     sql::PUT_API_KEYS.execute(connection, writes.api_keys).await?;
     Ok(())
 }

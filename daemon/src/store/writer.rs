@@ -2,6 +2,8 @@
 //! answers each after the commit.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,11 +22,50 @@ const BATCH: usize = 512;
 /// How often a batch is repeated because another writer was quicker, before it is halved.
 const REPEATS: u32 = 3;
 
+/// What was committed since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    batches: AtomicU64,
+    requests: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Written {
+    fn count(&self, requests: usize, rows: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.requests.fetch_add(requests as u64, Ordering::Relaxed);
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn statistics(&self, waiting: usize) -> Statistics {
+        Statistics {
+            batches: self.batches.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            waiting: waiting as u64,
+        }
+    }
+}
+
+/// The writer's figures, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// Transactions that were committed since the start.
+    pub batches: u64,
+    /// Requests in them.
+    pub requests: u64,
+    /// Rows that they inserted, changed or deleted, housekeeping apart.
+    pub rows: u64,
+    /// Requests that wait for the writer.
+    pub waiting: u64,
+}
+
 /// The writer task's own matter.
 pub(crate) struct Writer {
     pub(crate) backend: Backend,
     pub(crate) core: Core,
     pub(crate) changed: Changed,
+    pub(crate) written: Arc<Written>,
     pub(crate) closing: CancellationToken,
 }
 
@@ -71,8 +112,9 @@ impl Writer {
         let mut repeats = 0;
         loop {
             match self.backend.transact(&mut self.core, part).await {
-                Ok(changes) => {
-                    self.changed.tell(&changes);
+                Ok(committed) => {
+                    self.written.count(part.len(), committed.rows);
+                    self.changed.tell(&committed.changes);
                     return Ok(());
                 }
                 Err(BatchError::Conflict(_)) if repeats < REPEATS => repeats += 1,

@@ -1,5 +1,18 @@
 //! What the store promises, on SQLite and on Postgres: every test runs on both.
 
+mod canary;
+mod checks;
+mod faults;
+mod housekeeping;
+mod idempotency;
+mod keys;
+mod limits;
+mod lists;
+mod lost_commit;
+mod messages;
+mod opening;
+mod restart;
+mod sessions;
 mod verifications;
 mod world;
 

@@ -1,6 +1,6 @@
 //! The requests of a batch, in order of arrival, against what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha20Rng;
 
@@ -40,11 +40,21 @@ pub(crate) struct Plan<'a> {
     idempotency: BTreeMap<Hash, KeptResponse>,
     limits: BTreeMap<Hash, LimitLog>,
     tails: BTreeMap<Hash, Timestamp>,
+    /// The limits and tails that were read, so they have a row.
+    known: BTreeSet<Hash>,
     api_keys: BTreeMap<String, ApiKeyRow>,
     writes: Writes,
     /// Limits and tails that were counted: each is written once.
     counted: BTreeMap<Hash, LimitRow>,
-    shown: BTreeMap<Hash, TailRow>,
+    shown: BTreeMap<Hash, Shown>,
+}
+
+/// A tail that a number is shown.
+enum Shown {
+    /// Drawn against the tails that were read: a row of another writer is a conflict.
+    Drawn(TailRow),
+    /// Whatever row there is, it is written over.
+    Again(TailRow),
 }
 
 /// A value as it was read (`None`: it is new), and as it stands.
@@ -91,7 +101,9 @@ impl<'a> Plan<'a> {
             let log = Table("limit_counter").column("log", LimitLog::decode(&row.log))?;
             limits.insert(row.limit_hmac, log);
         }
+        let known = limits.keys().copied().chain(loaded.tails.iter().map(|row| row.tail_hmac));
         Ok(Self {
+            known: known.collect(),
             now,
             keys,
             rng,
@@ -130,7 +142,7 @@ impl<'a> Plan<'a> {
                     task.answer = Some(());
                 }
                 Request::CreateApiKey(task) => {
-                    self.writes.api_keys.push(task.ask.clone());
+                    self.writes.new_api_keys.push(task.ask.clone());
                     task.answer = Some(());
                 }
                 Request::RevokeApiKey(task) => {
@@ -175,8 +187,18 @@ impl<'a> Plan<'a> {
                 Some(_) => {}
             }
         }
-        self.writes.limits.extend(self.counted.into_values());
-        self.writes.tails.extend(self.shown.into_values());
+        let known = &self.known;
+        for (hash, row) in self.counted {
+            let writes = &mut self.writes;
+            if known.contains(&hash) { &mut writes.limits } else { &mut writes.new_limits }
+                .push(row);
+        }
+        for (hash, shown) in self.shown {
+            match shown {
+                Shown::Drawn(row) if !known.contains(&hash) => self.writes.new_tails.push(row),
+                Shown::Drawn(row) | Shown::Again(row) => self.writes.tails.push(row),
+            }
+        }
         self.writes.api_keys.extend(self.api_keys.into_values());
         (self.writes, changes)
     }
@@ -240,7 +262,8 @@ impl<'a> Plan<'a> {
         self.open.push(open_row(ask, slot));
         self.count(&create.limits, &ask.limits);
         for &tail in &ask.tails {
-            self.show_tail(tail, ask.to);
+            let row = self.show_tail(tail, ask.to);
+            self.shown.insert(tail, Shown::Drawn(row));
         }
         let held = Held { before: None, after: verification.clone() };
         self.verifications.insert(verification.verification_id, held);
@@ -336,7 +359,8 @@ impl<'a> Plan<'a> {
         if let Some(to) = to {
             for call in placed_by(&apply.input) {
                 if let Some(tail) = tail_hash(self.keys, &to, call) {
-                    self.show_tail(tail, Hash(self.keys.number_hmac(&to)));
+                    let row = self.show_tail(tail, Hash(self.keys.number_hmac(&to)));
+                    self.shown.insert(tail, Shown::Again(row));
                 }
             }
         }
@@ -443,10 +467,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn show_tail(&mut self, tail_hmac: Hash, to_hmac: Hash) {
+    fn show_tail(&mut self, tail_hmac: Hash, to_hmac: Hash) -> TailRow {
         let shown_at = self.now;
         self.tails.insert(tail_hmac, shown_at);
-        self.shown.insert(tail_hmac, TailRow { tail_hmac, to_hmac, shown_at });
+        TailRow { tail_hmac, to_hmac, shown_at }
     }
 }
 

@@ -387,6 +387,12 @@ pub(crate) const INSERT_IDEMPOTENCY: &str = "
      select * from unnest(
      $1::bytea[], $2::bytea[], $3::bytea[], $4::timestamptz[])";
 
+pub(crate) const INSERT_LIMITS: &str = "
+     insert into limit_counter (
+     limit_hmac, log, forgotten_at)
+     select * from unnest(
+     $1::bytea[], $2::bytea[], $3::timestamptz[])";
+
 pub(crate) const PUT_LIMITS: &str = "
      insert into limit_counter (
      limit_hmac, log, forgotten_at)
@@ -394,6 +400,12 @@ pub(crate) const PUT_LIMITS: &str = "
      $1::bytea[], $2::bytea[], $3::timestamptz[])
      on conflict (limit_hmac) do update set
      log = excluded.log, forgotten_at = excluded.forgotten_at";
+
+pub(crate) const INSERT_TAILS: &str = "
+     insert into shown_tail (
+     tail_hmac, to_hmac, shown_at)
+     select * from unnest(
+     $1::bytea[], $2::bytea[], $3::timestamptz[])";
 
 pub(crate) const PUT_TAILS: &str = "
      insert into shown_tail (
@@ -421,6 +433,15 @@ pub(crate) const INSERT_MESSAGES: &str = "
      $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::bytea[],
      $13::text[], $14::integer[], $15::text[], $16::text[], $17::boolean[],
      $18::timestamptz[], $19::timestamptz[], $20::timestamptz[])";
+
+pub(crate) const INSERT_API_KEYS: &str = "
+     insert into api_key (
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at)
+     select * from unnest(
+     $1::text[], $2::bytea[], $3::text[], $4::boolean[], $5::text[], $6::text[],
+     $7::text[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+     $11::timestamptz[])";
 
 pub(crate) const PUT_API_KEYS: &str = "
      insert into api_key (

@@ -389,6 +389,14 @@ pub(crate) const INSERT_IDEMPOTENCY: Rows = Rows {
     tail: "",
 };
 
+pub(crate) const INSERT_LIMITS: Rows = Rows {
+    head: "
+     insert into limit_counter (
+     limit_hmac, log, forgotten_at)
+     values ",
+    tail: "",
+};
+
 pub(crate) const PUT_LIMITS: Rows = Rows {
     head: "
      insert into limit_counter (
@@ -397,6 +405,14 @@ pub(crate) const PUT_LIMITS: Rows = Rows {
     tail: "
      on conflict (limit_hmac) do update set
      log = excluded.log, forgotten_at = excluded.forgotten_at",
+};
+
+pub(crate) const INSERT_TAILS: Rows = Rows {
+    head: "
+     insert into shown_tail (
+     tail_hmac, to_hmac, shown_at)
+     values ",
+    tail: "",
 };
 
 pub(crate) const PUT_TAILS: Rows = Rows {
@@ -425,6 +441,15 @@ pub(crate) const INSERT_MESSAGES: Rows = Rows {
      message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
      to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
      created_at, valid_until, updated_at)
+     values ",
+    tail: "",
+};
+
+pub(crate) const INSERT_API_KEYS: Rows = Rows {
+    head: "
+     insert into api_key (
+     api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
+     expires_at, revoked_at, last_used_at)
      values ",
     tail: "",
 };

@@ -1,0 +1,116 @@
+//! What is made ahead, and what is forgotten in time.
+
+use std::time::Duration;
+
+use daemon::ids::MessageId;
+use daemon::store::{
+    CallFilter, CreateMessage, Direction, Message, MessageStatus, VerificationFilter, Who,
+};
+use daemon::verification::machine::Input;
+use daemon::verification::model::StoredNumber;
+use sqlx::{Connection, PgConnection};
+
+use crate::on_both;
+use crate::world::{World, ended};
+
+on_both! {
+    numbers_are_blanked_and_records_go_when_their_time_has_come,
+    the_wording_of_a_text_goes_after_a_day,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A process that starts does its housekeeping first.
+async fn keep_house(world: &World) {
+    world.second().await.close().await;
+}
+
+async fn numbers_are_blanked_and_records_go_when_their_time_has_come(world: World) {
+    let stored = world.stored("+79161234567", "+74951230042").await;
+    let (id, call) = (stored.verification_id, &stored.steps[0].calls[0]);
+    world.accepted(id, Input::Cancel).await;
+    let end = ended(call, world.clock.now(), sip::CallOutcome::Canceled, true);
+    world.accepted(id, end).await;
+    world.clock.advance(29 * DAY);
+    keep_house(&world).await;
+    assert_eq!(world.read(id).await.to, stored.to);
+    world.clock.advance(2 * DAY);
+    let young = world.stored("+79161234567", "+74951230042").await;
+    keep_house(&world).await;
+    let blanked = StoredNumber::Blanked("+7916*****67".to_owned());
+    assert_eq!(world.read(id).await.to, blanked);
+    let call = world.store.call(&Who::Gateway, call.call_id).await.unwrap().unwrap();
+    assert_eq!(call.to, blanked);
+    assert_eq!(world.read(young.verification_id).await.to, stored.to);
+    let to = stored.to.full();
+    let filter = VerificationFilter { to, limit: 10, ..VerificationFilter::default() };
+    let found = world.store.verifications(&Who::Gateway, &filter).await.unwrap();
+    assert_eq!(found.items.len(), 1, "the blanked one is not found by its number");
+    world.clock.advance(70 * DAY);
+    keep_house(&world).await;
+    assert_eq!(world.store.verification(&Who::Gateway, id).await.unwrap(), None);
+    world.read(young.verification_id).await;
+    let filter = CallFilter { limit: 10, ..CallFilter::default() };
+    let all = world.store.calls(&Who::Gateway, &filter).await.unwrap();
+    assert_eq!(all.items.len(), 1);
+}
+
+async fn the_wording_of_a_text_goes_after_a_day(world: World) {
+    let now = world.clock.now();
+    let message = Message {
+        message_id: MessageId::first_of(now),
+        account: "vats".to_owned(),
+        live: true,
+        version: 1,
+        direction: Direction::Outbound,
+        status: MessageStatus::Sent,
+        detail: None,
+        to: "+79161234567".parse::<dialplans::E164>().unwrap().into(),
+        sender: None,
+        text: Some("hello".to_owned()),
+        encoding: "gsm7".to_owned(),
+        segments: 1,
+        reference: None,
+        trunk: None,
+        maybe_duplicate: false,
+        created_at: now,
+        valid_until: now,
+        updated_at: now,
+    };
+    let id = message.message_id;
+    let create = CreateMessage { message, limits: Vec::new(), idempotency: None };
+    world.store.create_message(create).await.unwrap();
+    for (days, text) in [(0, Some("hello")), (2, None)] {
+        world.clock.advance(days * DAY);
+        keep_house(&world).await;
+        let read = world.store.message(&Who::Gateway, id).await.unwrap().unwrap();
+        assert_eq!(read.text.as_deref(), text, "after {days} days");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_there_four_weeks_ahead_and_go_after_their_retention() {
+    if dozvon_tests::peers::lacking(&[dozvon_tests::peers::Peer::Postgres]) {
+        return;
+    }
+    let world = World::postgres().await;
+    let weeks = || async {
+        let mut connection = PgConnection::connect(&world.url).await.unwrap();
+        let weeks: Vec<String> = sqlx::query_scalar(
+            "select right(inhrelid::regclass::text, 8) from pg_inherits \
+             join pg_class on pg_class.oid = inhparent where relname = 'step' order by 1",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        weeks
+    };
+    let first = ["20260119", "20260126", "20260202", "20260209", "20260216", "20260223"];
+    assert_eq!(weeks().await, first);
+    world.clock.advance(100 * DAY);
+    keep_house(&world).await;
+    let kept = weeks().await;
+    assert_eq!(kept.first().map(String::as_str), Some("20260209"), "{kept:?}");
+    assert_eq!(kept.last().map(String::as_str), Some("20260608"), "{kept:?}");
+    world.stored("+79161234567", "+74951230042").await;
+}
