@@ -16,4 +16,5 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod second_reader;
+pub mod sim;
 pub mod sipp;
