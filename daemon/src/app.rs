@@ -19,6 +19,7 @@ use crate::secrets::Keys;
 use crate::store::Store;
 use crate::ua_driver::Driver;
 use crate::verification::expiry::Expiry;
+use crate::verification::resting::Resting;
 
 /// What the application is built from.
 pub struct Parts {
@@ -78,6 +79,7 @@ struct Inner {
     authenticator: Authenticator,
     running: Running,
     expiry: Expiry,
+    resting: Resting,
 }
 
 impl App {
@@ -98,6 +100,7 @@ impl App {
             metrics: parts.metrics,
             running: Running::default(),
             expiry: Expiry::default(),
+            resting: Resting::default(),
         }))
     }
 
@@ -164,6 +167,11 @@ impl App {
     /// The ends of open verifications.
     pub fn expiry(&self) -> &Expiry {
         &self.0.expiry
+    }
+
+    /// The caller IDs that rest.
+    pub fn resting(&self) -> &Resting {
+        &self.0.resting
     }
 
     /// Runs `draw` on the generator that is kept for codes.

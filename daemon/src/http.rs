@@ -14,6 +14,7 @@ pub mod input;
 pub mod list;
 pub mod messages;
 mod openapi;
+pub mod own_codes;
 pub mod query;
 pub mod reply;
 pub mod serve;
@@ -37,7 +38,7 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(verifications::cancel))
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))
-        .routes(routes!(calls::list))
+        .routes(routes!(calls::list, own_codes::create))
         .routes(routes!(calls::get))
         .routes(routes!(trunks::list))
         .routes(routes!(trunks::get))

@@ -36,8 +36,6 @@ const STATE_FOLDER: &str = "/var/lib/dozvon";
 /// Work that must end before the process does gets this long: longer than the call loop's own
 /// limit, so that its last reports are written.
 const STOP_LIMIT: Duration = Duration::from_secs(11);
-/// HTTP connections at once.
-const CONNECTION_LIMIT: u32 = 4096;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +185,8 @@ impl Daemon {
             metrics,
         });
         take_up(&app).await?;
-        let connections = Connections::new(CONNECTION_LIMIT, stop.clone(), tasks);
+        let cap = app.settings().config.limits.http_connections;
+        let connections = Connections::new(cap, stop.clone(), tasks);
         let api = listen(&app, &connections).await?;
         let socket = app.settings().config.api.socket.clone();
         Ok(Self { app, call_loop, api, randomness: parts.randomness, socket, stop })

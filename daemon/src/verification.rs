@@ -5,5 +5,6 @@ pub mod input;
 pub mod machine;
 pub mod model;
 pub mod recovery;
+pub mod resting;
 pub mod service;
 pub mod status;

@@ -35,6 +35,8 @@ const WRITE_RETRY: Duration = Duration::from_millis(500);
 pub struct Leg {
     /// From 1 within the step.
     pub attempt: u8,
+    /// False when the call is only played.
+    pub live: bool,
     /// As it was written down.
     pub call: Call,
     /// The plan's attempt over another trunk.
@@ -52,6 +54,11 @@ async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch:
     loop {
         let end = follow_call(&app, verification_id, &leg, &mut watch).await;
         let record = record(app.now(), end.as_ref());
+        if let (Some(shown), Some(CallEnd::Ended(_))) = (leg.call.caller_id, &end)
+            && leg.live
+        {
+            app.resting().note(app.now(), shown, record.outcome == CallOutcome::Blocked);
+        }
         if record.outcome == CallOutcome::TrunkTimeout {
             let late =
                 late_ring(app.clone(), verification_id, leg.call.call_id, record.clone(), watch);
@@ -279,7 +286,7 @@ async fn next(
     let reservation = app.driver().reserve().ok()?;
     let same = leg.call.caller_id.as_ref() == Some(&attempt.caller_id);
     Some(Next {
-        leg: Leg { attempt: leg.attempt + 1, call: placement.call, next: None },
+        leg: Leg { attempt: leg.attempt + 1, live: true, call: placement.call, next: None },
         code: (!same).then_some(placement.code),
         order: placement.order,
         reservation,

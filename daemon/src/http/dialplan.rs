@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use config::{AccountName, PurposeName};
-use dialplans::{CallerIdWish, Explanation, PlanRequest, RestingCallerIds};
+use dialplans::{CallerIdWish, Explanation, PlanRequest};
 use serde::Serialize;
 
 use super::body::Json;
@@ -106,7 +106,7 @@ pub(super) async fn explain(
         pools: account.rules.pools,
         min_endings: purpose.min_endings,
         allow_small_pools: purpose.allow_small_pools.as_slice().into(),
-        resting: RestingCallerIds::default(),
+        resting: app.resting().at(app.now()),
         ring_limit: purpose.ring_limit,
         caller_id: CallerIdWish::Drawn,
     };

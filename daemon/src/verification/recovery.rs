@@ -1,18 +1,29 @@
 //! What a start does with what a process that died left behind.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use sip::{CallOutcome, InterruptedCall};
+use dialplans::TrunkName;
+use sip::{CallOutcome, InterruptedCall, RegistrationState};
 
 use crate::app::App;
 use crate::channels::flash_call;
 use crate::ids::{CallId, VerificationId};
 use crate::store::{Apply, StoreError, UnfinishedCall};
+use crate::ua_driver::TrunkTable;
 use crate::verification::machine::Input;
 use crate::verification::model::{CallState, Verification};
 
 /// Rows read at once.
 const PAGE: u32 = 500;
+
+/// CSeq number of a call's first INVITE.
+const FIRST_CSEQ: u32 = 1;
+
+/// How long a trunk may take to be bound again; later the phone has stopped ringing by itself.
+const REGISTRAR_LIMIT: Duration = Duration::from_secs(10);
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,8 +99,8 @@ async fn interrupt(app: &App, call: UnfinishedCall) {
 
 async fn cancel(app: &App, call: &UnfinishedCall) {
     let call_id: CallId = call.call_id;
-    let Some(interrupted) = interrupted_call(app, call) else {
-        tracing::info!(%call_id, "a call of an earlier process never left, or its trunk is gone");
+    let Some(interrupted) = interrupted_call(app, call).await else {
+        tracing::warn!(%call_id, "an interrupted call cannot be cancelled: its trunk is gone");
         return;
     };
     match app.driver().cancel_interrupted(call.trunk.clone(), interrupted).await {
@@ -98,16 +109,41 @@ async fn cancel(app: &App, call: &UnfinishedCall) {
     }
 }
 
-/// `None`: no INVITE is known to have left, or the trunk is not in the file any more.
-fn interrupted_call(app: &App, call: &UnfinishedCall) -> Option<InterruptedCall> {
-    let CallState::Up { target: Some(target), last_cseq, .. } = call.state else { return None };
+/// `None`: the trunk is not in the file any more, or nobody knows where it is.
+async fn interrupted_call(app: &App, call: &UnfinishedCall) -> Option<InterruptedCall> {
+    let CallState::Up { target, last_cseq, .. } = call.state else { return None };
     let settings = app.settings();
     let trunk = settings.config.trunks.get(&call.trunk)?;
+    let target = match target {
+        Some(target) => target,
+        // The process died between the row and the first word of the call loop: the INVITE may
+        // have left, and went where calls of this trunk go.
+        None => match trunk.targets.first() {
+            Some(target) => target.address,
+            None => registrar(app, &call.trunk).await?,
+        },
+    };
     Some(InterruptedCall {
         identity: app.keys().call_identity(call.call_id),
         called: call.dialled.clone(),
         caller_id: trunk.caller_id(&call.caller_id).ok()?,
         target,
-        last_cseq,
+        last_cseq: last_cseq.max(FIRST_CSEQ),
     })
+}
+
+/// Where the trunk's binding is, as soon as it has one again.
+async fn registrar(app: &App, trunk: &TrunkName) -> Option<SocketAddr> {
+    let mut trunks = app.driver().watch_trunks();
+    let bound = |table: &Arc<TrunkTable>| target_of(table, trunk).is_some();
+    let table = tokio::time::timeout(REGISTRAR_LIMIT, trunks.wait_for(bound)).await.ok()?.ok()?;
+    target_of(&table, trunk)
+}
+
+fn target_of(table: &TrunkTable, trunk: &TrunkName) -> Option<SocketAddr> {
+    let status = table.trunks.iter().find(|status| status.name == *trunk)?;
+    match &status.registration {
+        Some(RegistrationState::Registered { target, .. }) => Some(*target),
+        _ => None,
+    }
 }

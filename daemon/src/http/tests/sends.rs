@@ -201,3 +201,38 @@ async fn a_text_that_was_out_when_the_process_died_goes_out_again_and_says_so() 
     let seen = until_sent(&bench, &path).await;
     assert_eq!((&seen["status"], &seen["maybe_duplicate"]), (&json!("sent"), &json!(true)));
 }
+
+#[tokio::test]
+async fn a_backend_with_codes_of_its_own_gets_a_call_with_that_tail_and_no_caller_id() {
+    let mut bench = Bench::start().await;
+    let body = json!({"to": NUMBER, "tail": "0042"});
+    bench.post("/v1/calls", body.clone()).await.expect_problem(403, "scope-missing");
+    bench.key = bench.make_key(Some("default"), true, "calls:own_codes,calls").await;
+    let longer = json!({"to": NUMBER, "tail": "12345"});
+    bench.post("/v1/calls", longer).await.expect_problem(422, "tail-not-in-pools");
+    let bad = bench.post("/v1/calls", json!({"to": NUMBER, "tail": "4a"})).await;
+    assert_eq!(bad.expect_problem(422, "invalid-request").json()["errors"][0]["pointer"], "/tail");
+    let placed = bench.post("/v1/calls", body).await.expect(StatusCode::CREATED);
+    let call = bench.script.call().await;
+    assert_eq!(call.shown(), "+74951230042");
+    assert!(!String::from_utf8_lossy(&placed.bytes).contains("0042"));
+    let path = placed.header("location").to_owned();
+    assert_eq!(bench.get(&path).await.expect(StatusCode::OK).json()["outcome"], json!(null));
+    call.rang();
+}
+
+#[tokio::test]
+async fn a_caller_id_that_networks_block_is_not_drawn_any_more() {
+    let bench = Bench::start().await;
+    let now = bench.app.now();
+    for ending in 0..9_000 {
+        let number = dialplans::E164::parse(&format!("+7495123{ending:04}")).unwrap();
+        let length = dialplans::CodeLength::new(4).unwrap();
+        let caller_id = dialplans::CallerId::new(number, length).unwrap();
+        for _ in 0..20 {
+            bench.app.resting().note(now, caller_id, true);
+        }
+    }
+    let dry = bench.post("/v1/verifications", json!({"to": NUMBER, "dry_run": true})).await;
+    assert_eq!(dry.expect(StatusCode::OK).json()["code"]["space"], 1_000);
+}

@@ -71,7 +71,6 @@ pub struct ClientSchema<'a> {
 }
 
 /// A body that is in order.
-#[derive(Debug)]
 pub(super) struct Wish {
     pub(super) new: NewVerification,
     pub(super) dry_run: bool,
@@ -109,6 +108,7 @@ pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<Wish, Proble
         }
         let new = NewVerification {
             to: to?,
+            tail: None,
             purpose,
             ttl,
             locale: locale.map(str::to_owned),
@@ -146,7 +146,8 @@ fn fault_code(error: NumberError) -> &'static str {
     }
 }
 
-fn client<'v>(object: &mut Object<'v, '_>) -> Client {
+/// Reads the end user, as the client tells.
+pub fn client<'v>(object: &mut Object<'v, '_>) -> Client {
     let session = object.text("session", TextRule::line(128)).map(str::to_owned);
     let device_id = object.text("device_id", TextRule::line(128)).map(str::to_owned);
     let ip = object.text("ip", TextRule::line(45)).map(str::parse);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::{Purpose, PurposeName};
-use dialplans::{CallerIdWish, E164, Plan, PlanError, PlanRequest, RestingCallerIds};
+use dialplans::{CallerIdWish, E164, Plan, PlanError, PlanRequest, Tail};
 
 use super::sandbox::{self, MagicNumber};
 use super::{Accepted, Place, Placement, PlacementError, placement, settle};
@@ -23,11 +23,13 @@ use crate::verification::model::{
 /// How often a plan is made anew because another request showed its tail in the meantime.
 const PLAN_LIMIT: usize = 4;
 
-/// What a client wishes, checked in form.
-#[derive(Clone, Debug)]
+/// What a client wishes, checked in form. Never prints: it may hold a code.
+#[derive(Clone)]
 pub struct NewVerification {
     /// The number to prove.
     pub to: E164,
+    /// The code, for a backend that keeps its own; `None`: it is drawn.
+    pub tail: Option<Tail>,
     /// Whose rules hold.
     pub purpose: PurposeName,
     /// How long it lives; `None`: as the purpose says.
@@ -146,7 +148,7 @@ pub async fn create(
         };
         match created {
             Created::Stored { verification, response, superseded } => {
-                let leg = Leg { attempt: 1, call: placement.call, next: plan.second };
+                let leg = Leg { attempt: 1, live: true, call: placement.call, next: plan.second };
                 let watch = reservation.place_call(placement.order);
                 started(app, &verification, superseded, leg, watch).await;
                 return Ok(Accepted::Done(verification, response));
@@ -217,9 +219,9 @@ async fn plan(
         pools: account.rules.pools.clone(),
         min_endings: purpose.min_endings,
         allow_small_pools: purpose.allow_small_pools.as_slice().into(),
-        resting: RestingCallerIds::default(),
+        resting: app.resting().at(app.now()),
         ring_limit: purpose.ring_limit,
-        caller_id: CallerIdWish::Drawn,
+        caller_id: wish.tail.map_or(CallerIdWish::Drawn, CallerIdWish::WithTail),
     };
     let health = app.driver().health();
     let dialplan = &settings.dialplan;
@@ -340,7 +342,7 @@ async fn sandboxed(
     match app.store().create_verification(create).await? {
         Created::Stored { verification, response, superseded } => {
             let watch = sandbox::play(app, MagicNumber::of(&wish.to));
-            let leg = Leg { attempt: 1, call: placement.call, next: None };
+            let leg = Leg { attempt: 1, live: false, call: placement.call, next: None };
             started(app, &verification, superseded, leg, watch).await;
             Ok(Accepted::Done(verification, response))
         }

@@ -204,7 +204,8 @@ pub async fn resend(
                 None => sandbox::play(app, MagicNumber::of(&to)),
             };
             // A resend shows the code that the phone may have seen; it has no second trunk.
-            let leg = Leg { attempt: placement.call.attempt, call: placement.call, next: None };
+            let attempt = placement.call.attempt;
+            let leg = Leg { attempt, live, call: placement.call, next: None };
             flash_call::start(app, verification_id, leg, watch);
             Ok(Accepted::Done(verification, response))
         }
