@@ -51,6 +51,17 @@ fn min_expires_is_obeyed_once_and_within_a_day() {
 }
 
 #[test]
+fn a_min_expires_that_grows_each_time_is_followed_once() {
+    let mut desk = Desk::started();
+    desk.register();
+    desk.respond(423, "Min-Expires: 1200\r\n");
+    desk.register();
+    desk.respond(423, "Min-Expires: 2400\r\n");
+    assert!(desk.registrations.is_empty());
+    assert!(desk.retry_in() >= s(120));
+}
+
+#[test]
 fn a_day_that_the_registrar_asked_for_is_believed() {
     let mut desk = Desk::started();
     desk.register();
