@@ -1,5 +1,7 @@
 //! What right files mean.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use config::{AccountName, Checked, Config, OnOutage, PurposeName, SecretRef, Source, Store};

@@ -1,5 +1,7 @@
 //! The call loop against the built-in carrier, over real sockets on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -108,6 +108,8 @@ impl Server {
             }
             said.push(line);
         }
+        // It has closed its log, so it has ended or is about to.
+        let _ = keeper.wait();
         panic!("postgres did not start:\n{}", said.join("\n"));
     }
 }

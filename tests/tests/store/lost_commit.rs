@@ -77,10 +77,9 @@ async fn pass_until_commit(
             || name.as_ref().is_some_and(|name| find(bytes, name).is_some() && count < 80);
         let loses = is_commit
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
-        if !loses || loss == Loss::Answer {
-            if to.write_all(bytes).await.is_err() {
-                return;
-            }
+        let passes = !loses || loss == Loss::Answer;
+        if passes && to.write_all(bytes).await.is_err() {
+            return;
         }
         if loses {
             return;

@@ -1,5 +1,8 @@
 //! What the store promises, on SQLite and on Postgres: every test runs on both.
 
+#![expect(clippy::print_stdout, reason = "a test prints its seed and what it counted")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod canary;
 mod checks;
 mod faults;
