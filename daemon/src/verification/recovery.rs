@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialplans::TrunkName;
+use dialplans::{E164, TrunkName};
 use sip::{CallOutcome, InterruptedCall, RegistrationState};
 
 use crate::app::App;
@@ -37,6 +37,8 @@ pub struct Recovered {
 /// Reads what is unfinished, and starts to settle it in tasks of its own. Must have returned
 /// before the first request is served: a call of this process looks the same in the store.
 pub async fn recover(app: &App) -> Result<Recovered, StoreError> {
+    // The numbering plans are unpacked at first use: let that be no client's request.
+    app.tasks().spawn_blocking(|| E164::from_typed("+79161234567", None).is_ok());
     let mut calls = Vec::new();
     loop {
         let after = calls.last().map(|call: &UnfinishedCall| call.call_id);
