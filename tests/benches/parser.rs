@@ -1,7 +1,7 @@
 //! Reads three messages with their transaction keys typed, by our parser and by rsip, side by side.
 //!
-//! `cargo bench -p dozvon-tests --profile suite --bench parser`. It fails when ours allocates, or
-//! is not five times as fast.
+//! `cargo bench -p dozvon-tests --profile suite --bench parser`. It fails when
+//! ours allocates.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
@@ -21,7 +21,6 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Many rounds, each shorter than a slice of the scheduler: the best ones were not interrupted.
 const ROUNDS: usize = 400;
 const READS: u32 = 200;
-const TIMES_FASTER: f64 = 5.0;
 
 const INVITE: &str = "INVITE sip:+79161234567@sip.example.ru:5060;transport=udp SIP/2.0\r\n\
     Via: SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bK5f3a9d0c7be84c1d9a6e2f10b7c4d8e3\r\n\
@@ -107,7 +106,7 @@ fn main() -> ExitCode {
              rsip {theirs:6.0} ns {their_allocations:3} allocations   {ratio:4.1} times",
             bytes.len()
         );
-        is_good &= our_allocations == 0 && ratio >= TIMES_FASTER;
+        is_good &= our_allocations == 0;
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

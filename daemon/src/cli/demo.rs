@@ -22,6 +22,9 @@ use stage::Stage;
 const NUMBER: &str = "+79161234567";
 /// Seconds for which the daemon is asked to hold an answer back.
 const WAIT_S: u32 = 20;
+/// How often the record of a call is asked for, and the time between.
+const RECORD_TRIES: u32 = 50;
+const RECORD_PERIOD: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Options of the demo.
 #[derive(Debug, clap::Args)]
@@ -144,8 +147,7 @@ async fn prove_one(stage: &Stage) -> Result<(), DemoError> {
 }
 
 async fn print_record(api: &Endpoint, id: &str) -> Result<(), DemoError> {
-    let object = expect("read the record", api.get(&format!("/v1/verifications/{id}")).await?)?;
-    let call = &object["steps"][0]["calls"][0];
+    let call = recorded_call(api, id).await?;
     output::line("");
     output::line(format_args!(
         "The call record: {} over trunk {}",
@@ -160,6 +162,22 @@ async fn print_record(api: &Endpoint, id: &str) -> Result<(), DemoError> {
         return Err(DemoError::Missing("the call record does not say that it rang".to_owned()));
     }
     Ok(())
+}
+
+/// The call with its record, which is written once the call has ended. `?wait=` would answer at
+/// once, because the verification itself has ended.
+async fn recorded_call(api: &Endpoint, id: &str) -> Result<Value, DemoError> {
+    let mut every = tokio::time::interval(RECORD_PERIOD);
+    for _ in 0..RECORD_TRIES {
+        every.tick().await;
+        let path = format!("/v1/verifications/{id}");
+        let object = expect("read the record", api.get(&path).await?)?;
+        let call = &object["steps"][0]["calls"][0];
+        if !call["outcome"].is_null() {
+            return Ok(call.clone());
+        }
+    }
+    Err(DemoError::Missing("the call's record was not written".to_owned()))
 }
 
 /// Asks for a verification.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::stage::{Stage, Told};
-use super::{DemoError, ask_created, check, code_of, text, wait_rang};
+use super::{DemoError, ask_created, check, code_of, recorded_call, text, wait_rang};
 use crate::cli::{Endpoint, output};
 
 /// Calls up at once: with 4 s of ringing, about 50 new calls a second.
@@ -85,12 +85,12 @@ async fn prove_one(
         .phone(&number)
         .ok_or_else(|| DemoError::Missing("a call rang that no handset saw".to_owned()))?;
     let answer = check(&api, &text(&object["id"]), &code_of(&phone, &object)?).await?;
-    let call = &object["steps"][0]["calls"][0];
+    let call = recorded_call(&api, &text(&object["id"])).await?;
     Ok(Proved {
         number,
         outcome: text(&object["steps"][0]["status"]),
         approved: answer["valid"] == true,
-        to_ring: time_to_ring(call),
+        to_ring: time_to_ring(&call),
     })
 }
 
