@@ -231,18 +231,15 @@ mod tests {
     fn over_half_of_twenty_calls_within_a_minute_open_it() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        for n in 0..20 {
-            let outcome =
-                if n % 9 < 5 && n % 5 != 4 { CallOutcome::TrunkError } else { CallOutcome::Rang };
-            end(&mut breaker, now, outcome);
-        }
-        let failed = breaker.recent.iter().filter(|(_, success)| !success).count();
-        assert_eq!((breaker.recent.len(), failed), (20, 9), "not yet over half");
-        assert_eq!(breaker.verdict(now), Verdict::Closed);
-        // The oldest success leaves the window and two failures enter it.
-        for _ in 0..4 {
+        for _ in 0..10 {
             end(&mut breaker, now, CallOutcome::TrunkError);
+            end(&mut breaker, now, CallOutcome::Rang);
         }
+        // The oldest failure leaves the window for a new one: ten of twenty still.
+        end(&mut breaker, now, CallOutcome::TrunkError);
+        assert_eq!(breaker.verdict(now), Verdict::Closed);
+        // The oldest success leaves it: eleven of twenty.
+        end(&mut breaker, now, CallOutcome::TrunkError);
         assert_eq!(breaker.verdict(now), Verdict::Open);
     }
 
