@@ -105,9 +105,7 @@ impl StoreParts {
         let randomness = Randomness::from_system()?;
         let location = location(config)?;
         let key = match (&config.secrets.key, &location) {
-            (Some(secret), _) => SecretKey::parse(&secret_bytes(secret).map_err(|cause| {
-                StartError::Secret { what: "[secrets] key".to_owned(), cause }
-            })?)?,
+            (Some(secret), _) => secret_key(secret, "[secrets] key")?,
             (None, Location::Sqlite(path)) => {
                 let key_path = SecretKey::path_beside(path);
                 SecretKey::load_or_create(&key_path, &mut randomness.stream(Stream::Seals))?
@@ -116,7 +114,10 @@ impl StoreParts {
                 unreachable!("a configuration with Postgres and no key is a fault")
             }
         };
-        Ok(Self { location, keys: Keys::derive(&key), randomness, clock: Clock::system() })
+        let old_keys = config.secrets.old_keys.iter();
+        let old_keys = old_keys.map(|secret| secret_key(secret, "[secrets] old_keys"));
+        let keys = Keys::derive(&key).with_old(&old_keys.collect::<Result<Vec<_>, _>>()?);
+        Ok(Self { location, keys, randomness, clock: Clock::system() })
     }
 
     /// Brings the tables up to date and opens the store.
@@ -128,6 +129,12 @@ impl StoreParts {
             Store::open(&self.location, self.keys.clone(), self.clock.clone(), rng, retention);
         Ok(opened.await?)
     }
+}
+
+fn secret_key(secret: &config::SecretRef, what: &str) -> Result<SecretKey, StartError> {
+    let bytes = secret_bytes(secret)
+        .map_err(|cause| StartError::Secret { what: what.to_owned(), cause })?;
+    Ok(SecretKey::parse(&bytes)?)
 }
 
 /// Where records are kept, with the password that the file names.
