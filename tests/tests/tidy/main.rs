@@ -110,7 +110,8 @@ fn pure_rooms_name_no_clock_socket_file_or_lock() {
     for package in ["sip", "dialplans", "config"] {
         let files = rust_files(&root().join(package).join("src"));
         assert!(!files.is_empty(), "{package} has no source");
-        for file in files {
+        // A file of unit tests holds an origin of virtual time, as a module of them may.
+        for file in files.into_iter().filter(|file| !file.ends_with("tests.rs")) {
             let code = source::without_tests(&source::blank(&read(&file)));
             let said = IMPURE_WORDS.iter().filter(|word| source::names(&code, word));
             faults.extend(said.map(|word| format!("{}: {word}", shown(&file))));

@@ -82,13 +82,12 @@ const DIVERTED: Input = Input::Provisional(Signal::Diverted);
 
 /// State, input, next state, what is done.
 fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
-    use Cause::{CancelTimeout, Failure, Success, Timeout, TransportError};
+    use Cause::{CancelTimeout, TransportError};
     use Reason::{Diverted, HungUp, NoRing, RangEnough};
     let cancel = Step { cancel: true, ..NOTHING };
     let cancelled = Step { cancelled: true, ..cancel };
     let ringing = Step { ringing: true, ..NOTHING };
     let silence = Step { silence: true, ..NOTHING };
-    let forget = Step { forget: true, ..NOTHING };
     let late = Step { late_ringing: true, ..NOTHING };
     let mut rows = vec![
         ("calling", PROGRESS, "proceeding", NOTHING),
@@ -139,7 +138,16 @@ fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
             Step { forget: true, ..over(TransportError) },
         ));
     }
-    // What ends a call ends it in whatever state it is; its end is told once.
+    rows.extend(ends());
+    rows
+}
+
+/// What ends a call ends it in whatever state it is; its end is told once.
+fn ends() -> Vec<(&'static str, Input, &'static str, Step)> {
+    use Cause::{Failure, Success, Timeout, TransportError};
+    use Reason::{Diverted, HungUp, NoRing, RangEnough};
+    let forget = Step { forget: true, ..NOTHING };
+    let mut rows = Vec::new();
     for (state, reason, rang) in [
         ("calling", None, false),
         ("unwanted", Some(HungUp), false),
