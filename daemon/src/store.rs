@@ -48,7 +48,7 @@ use crate::store::request::{
     ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, Task, limit_hash,
 };
 use crate::store::row::UnallocatedRow;
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::Key;
 use crate::store::writer::{QUEUE, Written};
 use crate::verification::model::Verification;
 
@@ -304,15 +304,15 @@ impl Store {
         to: &E164,
         since: Timestamp,
     ) -> Result<RecentTails, StoreError> {
-        let rows = self.0.reader.tails_of(Hash(self.0.keys.number_hmac(to)), since).await?;
+        let rows = self.0.reader.tails_of(Key::cut(self.0.keys.number_hmac(to)), since).await?;
         if rows.is_empty() {
             return Ok(RecentTails::none());
         }
-        let mut hashes: Vec<Hash> = rows.into_iter().map(|row| row.tail_hmac).collect();
+        let mut hashes: Vec<Key> = rows.into_iter().map(|row| row.tail_hmac).collect();
         hashes.sort_unstable();
         let (count, keys, to) = (hashes.len() as u64, self.0.keys.clone(), *to);
         Ok(RecentTails::hidden(count, move |tail| {
-            hashes.binary_search(&Hash(keys.tail_hmac(&to, tail))).is_ok()
+            hashes.binary_search(&Key::cut(keys.tail_hmac(&to, tail))).is_ok()
         }))
     }
 
@@ -322,13 +322,13 @@ impl Store {
         to: &E164,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = UnallocatedRow { to_hmac: Hash(self.0.keys.number_hmac(to)), until };
+        let row = UnallocatedRow { to_hmac: Key::cut(self.0.keys.number_hmac(to)), until };
         self.ask(Request::Unallocated, row).await
     }
 
     /// Whether a number is remembered as one that does not exist.
     pub async fn is_unallocated(&self, to: &E164) -> Result<bool, StoreError> {
-        let hash = Hash(self.0.keys.number_hmac(to));
+        let hash = Key::cut(self.0.keys.number_hmac(to));
         let until = self.0.reader.unallocated_until(hash, self.0.clock.now()).await?;
         Ok(until.is_some())
     }
@@ -358,8 +358,7 @@ impl Store {
         &self,
         limits: &[Limit],
     ) -> Result<Option<LimitReached>, StoreError> {
-        let hashes: Vec<Hash> =
-            limits.iter().map(|limit| limit_hash(&self.0.keys, limit)).collect();
+        let hashes: Vec<Key> = limits.iter().map(|limit| limit_hash(&self.0.keys, limit)).collect();
         let rows = self.0.reader.limits(&hashes).await?;
         let now = self.0.clock.now();
         for (limit, hash) in limits.iter().zip(hashes) {
@@ -456,8 +455,8 @@ impl Store {
         self.ask(Request::TouchApiKey, (id.clone(), at)).await
     }
 
-    fn hash_of(&self, number: Option<&E164>) -> Option<Hash> {
-        number.map(|number| Hash(self.0.keys.number_hmac(number)))
+    fn hash_of(&self, number: Option<&E164>) -> Option<Key> {
+        number.map(|number| Key::cut(self.0.keys.number_hmac(number)))
     }
 }
 

@@ -29,6 +29,25 @@ pub struct Database {
     pub url: String,
 }
 
+/// What a commit waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    /// Nothing: what a test asks is whether the program commits, not whether the disk survives.
+    Trusted,
+    /// The disk.
+    Synced,
+}
+
+impl Disk {
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Trusted => &["fsync=off", "full_page_writes=off", "shared_buffers=64MB"],
+            // The sizes of a small server; everything else is as it is installed.
+            Self::Synced => &["shared_buffers=512MB", "max_wal_size=4GB"],
+        }
+    }
+}
+
 struct Server {
     port: Port,
     // Its input is what keeps the server alive.
@@ -42,10 +61,24 @@ impl Database {
     /// When PostgreSQL is not installed (ask [`peers::lacking`] first) or does not start.
     pub async fn create() -> Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
+        Self::on(&SERVER, Disk::Trusted).await
+    }
+
+    /// As [`Database::create`], on a server that syncs the disk at each commit: for benchmarks.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub async fn durable() -> Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        Self::on(&SERVER, Disk::Synced).await
+    }
+
+    async fn on(server: &'static OnceLock<Server>, disk: Disk) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::start))
-            .await
-            .expect("the server starts or says why not");
+        let server =
+            tokio::task::spawn_blocking(move || server.get_or_init(|| Server::start(disk)))
+                .await
+                .expect("the server starts or says why not");
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let port = server.port.number();
         let mut admin = PgConnection::connect(&url(port, "postgres"))
@@ -60,7 +93,7 @@ impl Database {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(disk: Disk) -> Self {
         let programs = peers::postgres_folder().expect("the test asked for PostgreSQL");
         let port = Port::reserve();
         let folder =
@@ -73,24 +106,20 @@ impl Server {
         let mode = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(&folder, mode).expect("the folder is ours");
         initialise(&run_as, &programs, &folder);
-        let keeper = Self::run(&run_as, &programs, &folder, port.number());
+        let keeper = Self::run(&run_as, &programs, &folder, port.number(), disk);
         Self { port, _keeper: keeper }
     }
 
-    fn run(run_as: &[&str], programs: &Path, folder: &Path, port: u16) -> Child {
+    fn run(run_as: &[&str], programs: &Path, folder: &Path, port: u16, disk: Disk) -> Child {
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER, "sh"]).arg(folder).args(run_as).arg(programs.join("postgres"));
         command.arg("-D").arg(folder).arg("-k").arg(folder);
         command.args(["-p", &port.to_string()]);
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "max_connections=200",
-            // What a test asks is whether the program commits, not whether the disk survives.
-            "fsync=off",
-            "full_page_writes=off",
-            "shared_buffers=64MB",
-            "log_min_messages=warning",
-        ] {
+        for setting in
+            ["listen_addresses=127.0.0.1", "max_connections=200", "log_min_messages=warning"]
+                .iter()
+                .chain(disk.settings())
+        {
             command.args(["-c", setting]);
         }
         // An interrupt from the terminal is for the test alone; the keeper follows its end.

@@ -1,7 +1,8 @@
 -- Times are bound from the daemon's clock, never now(). Ids are UUIDv7, so they sort by time, and
 -- tables that only grow are partitioned by week of their id. What ends in _sealed is
 -- XChaCha20-Poly1305 under the secret key, bound to its row and column; what ends in _hmac is
--- HMAC-SHA256 under it. The masked form of a number shows its first four digits and its last two.
+-- HMAC-SHA256 under it, cut to 128 bits where it is only searched for. The masked form of a number
+-- shows its first four digits and its last two.
 
 -- What the daemon remembers of the database itself: the key-check value, and up to which id each
 -- retention was applied.
@@ -74,9 +75,9 @@ create table call (
     account text not null,
     live boolean not null,
     trunk text not null,
-    -- The called number; null once its retention ran out.
+    -- The called number; null once its retention ran out. It is searched for through the
+    -- verification, which has its HMAC.
     to_sealed bytea,
-    to_hmac bytea,
     to_masked text not null,
     -- The digits of the request line; null once the call has ended.
     dialled_sealed bytea,
@@ -102,7 +103,6 @@ create table call (
 
 create index call_verification on call (verification_id, call_id);
 create index call_account on call (account, call_id);
-create index call_to on call (to_hmac, call_id) where to_hmac is not null;
 create index call_up on call (call_id) where ended_at is null;
 
 create table message (
@@ -177,12 +177,12 @@ create index limit_counter_forgotten on limit_counter (forgotten_at);
 
 -- A tail that a number was shown: HMAC of number and tail, and of the number alone.
 create table shown_tail (
-    tail_hmac bytea primary key,
     to_hmac bytea not null,
-    shown_at timestamptz not null
+    tail_hmac bytea not null,
+    shown_at timestamptz not null,
+    primary key (to_hmac, tail_hmac)
 );
 
-create index shown_tail_to on shown_tail (to_hmac, shown_at);
 create index shown_tail_shown on shown_tail (shown_at);
 
 -- A number that does not exist, remembered for a while.

@@ -1,7 +1,7 @@
 -- Times are milliseconds since 1970-01-01T00:00:00Z, bound from the daemon's clock. Ids are the
 -- 16 bytes of a UUIDv7. What ends in _sealed is XChaCha20-Poly1305 under the secret key, bound
--- to its row and column; what ends in _hmac is HMAC-SHA256 under it. The masked form of a number
--- shows its first four digits and its last two.
+-- to its row and column; what ends in _hmac is HMAC-SHA256 under it, cut to 128 bits where it is
+-- only searched for. The masked form of a number shows its first four digits and its last two.
 
 -- What the daemon remembers of the database itself: the key-check value, and up to which id each
 -- retention was applied.
@@ -74,9 +74,9 @@ create table call (
     account text not null,
     live integer not null check (live in (0, 1)),
     trunk text not null,
-    -- The called number; null once its retention ran out.
+    -- The called number; null once its retention ran out. It is searched for through the
+    -- verification, which has its HMAC.
     to_sealed blob,
-    to_hmac blob,
     to_masked text not null,
     -- The digits of the request line; null once the call has ended.
     dialled_sealed blob,
@@ -102,7 +102,6 @@ create table call (
 
 create index call_verification on call (verification_id, call_id);
 create index call_account on call (account, call_id);
-create index call_to on call (to_hmac, call_id) where to_hmac is not null;
 create index call_up on call (call_id) where ended_at is null;
 
 create table message (
@@ -139,8 +138,8 @@ create index message_to on message (to_hmac, message_id) where to_hmac is not nu
 create index message_open on message (message_id)
     where direction = 'outbound' and status in ('accepted', 'sent');
 
--- A verification that is pending. Slots run from 0, so that two writers cannot both take the last
--- one; the same session cannot stand twice.
+-- A verification that is pending. Slots run from 0. Writers follow one another here, so nothing
+-- else has to keep a session from standing twice.
 create table open_verification (
     verification_id blob primary key,
     account text not null,
@@ -151,18 +150,18 @@ create table open_verification (
     -- Null: the client named none, and nothing supersedes it.
     session text,
     expires_at integer not null,
-    unique (to_hmac, account, live, purpose, slot),
-    unique (to_hmac, account, live, purpose, session)
+    unique (to_hmac, account, live, purpose, slot)
 ) strict, without rowid;
 
--- An Idempotency-Key of one account, kept for 24 hours.
+-- An Idempotency-Key of one account, kept for 24 hours. With a rowid: its rows are large and its
+-- keys random, so that rows are appended and only the index is written all over.
 create table idempotency_key (
     key_hmac blob primary key,
     request_hmac blob not null,
     -- Status, headers and body as they were answered.
     response_sealed blob not null,
     created_at integer not null
-) strict, without rowid;
+) strict;
 
 create index idempotency_key_created on idempotency_key (created_at);
 
@@ -177,12 +176,12 @@ create index limit_counter_forgotten on limit_counter (forgotten_at);
 
 -- A tail that a number was shown: HMAC of number and tail, and of the number alone.
 create table shown_tail (
-    tail_hmac blob primary key,
     to_hmac blob not null,
-    shown_at integer not null
+    tail_hmac blob not null,
+    shown_at integer not null,
+    primary key (to_hmac, tail_hmac)
 ) strict, without rowid;
 
-create index shown_tail_to on shown_tail (to_hmac, shown_at);
 create index shown_tail_shown on shown_tail (shown_at);
 
 -- A number that does not exist, remembered for a while.

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::store::StoreError;
 use crate::store::convert::Table;
 use crate::store::row::ApiKeyRow;
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::Bytes;
 
 /// The ten characters by which a key is found: the readable part of `dz_live_<id>_<secret>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,7 @@ impl ApiKey {
     pub(crate) fn to_row(&self) -> ApiKeyRow {
         ApiKeyRow {
             api_key_id: self.api_key_id.0.clone(),
-            secret_sha256: Hash(self.secret_sha256),
+            secret_sha256: Bytes(self.secret_sha256),
             account: self.account.clone(),
             live: self.live,
             scopes: self.scopes.join(" "),

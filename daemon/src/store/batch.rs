@@ -15,7 +15,7 @@ use crate::store::row::{
     ApiKeyRow, CallChange, CallRow, IdempotencyRow, LimitRow, MessageChangeRow, MessageRow,
     OpenRow, StepRow, TailRow, UnallocatedRow, VerificationChange, VerificationRow,
 };
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
 
 pub(crate) use plan::{Plan, unseal_response};
@@ -25,10 +25,11 @@ pub(crate) use plan::{Plan, unseal_response};
 pub(crate) struct Needs {
     pub(crate) verifications: BTreeSet<VerificationId>,
     /// Numbers whose open verifications count.
-    pub(crate) open: BTreeSet<Hash>,
-    pub(crate) idempotency: BTreeSet<Hash>,
-    pub(crate) limits: BTreeSet<Hash>,
-    pub(crate) tails: BTreeSet<Hash>,
+    pub(crate) open: BTreeSet<Key>,
+    pub(crate) idempotency: BTreeSet<Key>,
+    pub(crate) limits: BTreeSet<Key>,
+    /// Numbers whose shown tails are asked for.
+    pub(crate) tails: BTreeSet<Key>,
     pub(crate) messages: BTreeSet<MessageId>,
     pub(crate) api_keys: BTreeSet<String>,
 }
@@ -47,7 +48,7 @@ impl Needs {
             Request::Create(task) => {
                 self.open.insert(task.ask.to);
                 self.limits.extend(&task.ask.limits);
-                self.tails.extend(&task.ask.tails);
+                self.tails.insert(task.ask.to);
                 self.idempotency.extend(task.ask.idempotency.map(|hashes| hashes.key));
             }
             Request::Apply(task) => {
@@ -93,7 +94,7 @@ impl Needs {
 struct Group<'a> {
     account: &'a str,
     live: bool,
-    to: Hash,
+    to: Key,
     purpose: &'a str,
 }
 

@@ -12,7 +12,7 @@ use crate::ids::CallId;
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::StoreError;
 use crate::store::row::{CallChange, CallRow, StepRow, VerificationChange, VerificationRow};
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::{Bytes, Key};
 use crate::store::timeline;
 use crate::store::view::{CallView, UnfinishedCall};
 use crate::verification::model::{
@@ -81,7 +81,7 @@ pub(crate) fn int(value: impl TryInto<i32>) -> i32 {
 /// A number's three columns.
 pub(crate) struct NumberColumns {
     pub(crate) sealed: Option<Vec<u8>>,
-    pub(crate) hmac: Option<Hash>,
+    pub(crate) hmac: Option<Key>,
     pub(crate) masked: String,
 }
 
@@ -96,7 +96,7 @@ impl NumberColumns {
         let full = number.full();
         let seal = |number: E164| keys.seal(rng, column, row_id, number.reveal().as_bytes());
         Self {
-            hmac: full.map(|number| Hash(keys.number_hmac(&number))),
+            hmac: full.map(|number| Key::cut(keys.number_hmac(&number))),
             sealed: full.map(seal),
             masked: number.to_string(),
         }
@@ -162,8 +162,8 @@ pub(crate) fn step_row(verification: &Verification, step: &Step) -> StepRow {
         status: step.status.as_str().to_owned(),
         detail: step.detail.clone(),
         created_at: step.created_at,
-        code_tail_hmac: code.map(|code| Hash(code.tail_hmac)),
-        code_number_hmac: code.and_then(|code| code.number_hmac).map(Hash),
+        code_tail_hmac: code.map(|code| Bytes(code.tail_hmac)),
+        code_number_hmac: code.and_then(|code| code.number_hmac).map(Bytes),
         code_length: code.map(|code| int(code.length)),
         code_space: code.map(|code| i64::try_from(code.space).unwrap_or(i64::MAX)),
         code_checkable_until: code.and_then(|code| code.checkable_until),
@@ -197,7 +197,6 @@ pub(crate) fn call_row(
         live: verification.live,
         trunk: call.trunk.as_str().to_owned(),
         to_sealed: to.sealed,
-        to_hmac: to.hmac,
         to_masked: to.masked,
         dialled_sealed,
         caller_id_sealed,
@@ -308,11 +307,11 @@ pub(crate) fn verification(
 
 fn step(row: StepRow) -> Result<Step, StoreError> {
     let table = Table("step");
-    let code = row.code_tail_hmac.map(|Hash(tail_hmac)| {
+    let code = row.code_tail_hmac.map(|Bytes(tail_hmac)| {
         let space = table.column("code_space", row.code_space)?;
         Ok(StepCode {
             tail_hmac,
-            number_hmac: row.code_number_hmac.map(|Hash(number_hmac)| number_hmac),
+            number_hmac: row.code_number_hmac.map(|Bytes(number_hmac)| number_hmac),
             length: table.number("code_length", table.column("code_length", row.code_length)?)?,
             space: u64::try_from(space).map_err(|_| table.damaged("code_space"))?,
             checkable_until: row.code_checkable_until,

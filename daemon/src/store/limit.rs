@@ -93,11 +93,11 @@ impl Limit {
 /// Above this a rule's events share entries; up to it every event has its own and the window is
 /// exact to the millisecond.
 const EXACT_MAX: u32 = 64;
-/// Entries of the longest window when events share them: the error is at most one part in 64, and
-/// always on the strict side.
+/// Entries of one window when events share them: the error is at most one part in 64 of that
+/// window, and always on the strict side.
 const SHARES: i64 = 64;
-/// Most entries of a row; the oldest two are merged before it is exceeded.
-const MAX_ENTRIES: usize = 128;
+/// Most entries of a row: several rules' worth. The oldest two are merged before it is exceeded.
+const MAX_ENTRIES: usize = 256;
 
 /// The events of one count, oldest first, as they stand in one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,26 +163,46 @@ impl LimitLog {
     pub(crate) fn count(&mut self, now: Timestamp, limit: &Limit) {
         let longest = limit.longest();
         self.0.retain(|entry| entry.at + longest > now);
-        let at = if limit.rules.iter().any(|rule| rule.max > EXACT_MAX) {
-            let share = (longest.as_millis() as i64 / SHARES).max(1);
-            Timestamp((now.as_millis() / share + 1) * share)
-        } else {
-            now
-        };
-        match self.0.last_mut() {
-            Some(last) if last.at >= at => last.count = last.count.saturating_add(1),
-            _ => self.0.push(Entry { at, count: 1 }),
-        }
+        self.0.push(Entry { at: now, count: 1 });
+        self.share_entries(now, limit);
         if self.0.len() > MAX_ENTRIES {
             let oldest = self.0.remove(0);
             self.0[0].count = self.0[0].count.saturating_add(oldest.count);
         }
     }
 
+    /// Merges neighbours that every rule which still sees them may take for one. The time of the
+    /// later one holds for both, so nothing is forgotten early.
+    fn share_entries(&mut self, now: Timestamp, limit: &Limit) {
+        let mut merged: Vec<Entry> = Vec::with_capacity(self.0.len());
+        for &entry in &self.0 {
+            let share = share_at(now.since(entry.at), limit);
+            match merged.last_mut() {
+                Some(last)
+                    if share > 0 && last.at.as_millis() / share == entry.at.as_millis() / share =>
+                {
+                    *last = Entry { at: entry.at, count: last.count.saturating_add(entry.count) };
+                }
+                _ => merged.push(entry),
+            }
+        }
+        self.0 = merged;
+    }
+
     /// When the row can be deleted.
     pub(crate) fn forgotten_at(&self, limit: &Limit) -> Timestamp {
         self.0.last().map_or(Timestamp(0), |last| last.at + limit.longest())
     }
+}
+
+/// How many milliseconds of events of this age one entry may hold; 0: each has its own.
+fn share_at(age: Duration, limit: &Limit) -> i64 {
+    let seeing = limit.rules.iter().filter(|rule| rule.window > age);
+    let share = |rule: &LimitRule| match rule.max {
+        0..=EXACT_MAX => 0,
+        _ => i64::try_from(rule.window.as_millis()).unwrap_or(i64::MAX) / SHARES,
+    };
+    seeing.map(share).min().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -221,8 +241,10 @@ mod tests {
 
     #[test]
     fn no_window_ever_holds_more_than_the_rule_allows_and_room_comes_when_it_was_told() {
-        for (max, window) in [(3, 10), (30, 100), (200, 1_000)] {
-            let limit = limit(&[(max, window)]);
+        let cases: [&[(u32, u64)]; 4] =
+            [&[(3, 10)], &[(30, 100)], &[(200, 1_000)], &[(300, 60), (1_000, 2_000)]];
+        for rules in cases {
+            let limit = limit(rules);
             let mut log = LimitLog::default();
             let mut taken: Vec<Timestamp> = Vec::new();
             let mut promised = None;
@@ -239,12 +261,15 @@ mod tests {
                         promised = None;
                     }
                 }
-                let start = now - Duration::from_secs(window);
-                let inside = taken.iter().rev().take_while(|&&at| at > start).count();
-                assert!(inside <= max as usize, "{inside} of {max} at {now}");
+                for &(max, window) in rules {
+                    let start = now - Duration::from_secs(window);
+                    let inside = taken.iter().rev().take_while(|&&at| at > start).count();
+                    assert!(inside <= max as usize, "{inside} of {max} at {now}");
+                }
             }
-            assert!(log.0.len() <= MAX_ENTRIES);
-            let even = 3_000_u64.div_ceil(window) * u64::from(max);
+            assert!(log.0.len() < MAX_ENTRIES, "{} entries", log.0.len());
+            let even = |&(max, window)| 3_000_u64.div_ceil(window) * u64::from(max);
+            let even = rules.iter().map(even).min().unwrap();
             assert!(taken.len() as u64 * 100 >= even * 95, "{} of {even}", taken.len());
         }
     }

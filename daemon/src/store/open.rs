@@ -1,7 +1,7 @@
 //! Opening a database: its tables, its key, its tasks.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -93,6 +93,11 @@ pub async fn migrate(location: &Location) -> Result<usize, OpenError> {
             let options = postgres::options(url, password.as_ref())?;
             let mut connection =
                 postgres::connect(&options).await.map_err(OpenError::unavailable)?;
+            // A migration takes the time that it takes.
+            sqlx::query("set statement_timeout = 0")
+                .execute(&mut connection)
+                .await
+                .map_err(OpenError::unavailable)?;
             let before = applied!(&mut connection).len();
             run_migrations(&postgres::MIGRATIONS, &mut connection).await?;
             let after = applied!(&mut connection).len();
@@ -168,7 +173,8 @@ impl Store {
             store.close().await;
             return Err(OpenError::unavailable(error));
         }
-        store.0.tasks.spawn(store.clone().keep_house(retention));
+        let closing = store.0.closing.clone();
+        store.0.tasks.spawn(keep_house(Arc::downgrade(&store.0), closing, retention));
         Ok(store)
     }
 
@@ -181,20 +187,22 @@ impl Store {
         }
         Ok(report.more)
     }
+}
 
-    async fn keep_house(self, retention: config::Retention) {
-        let mut pause = CHORE_EVERY;
-        while !self.0.closing.is_cancelled() {
-            tokio::select! {
-                () = self.0.closing.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-            // A failure was logged by the writer.
-            pause = match self.keep_house_once(&retention).await {
-                Ok(false) => CHORE_EVERY,
-                Ok(true) | Err(_) => CHORE_AGAIN,
-            };
+/// Holds no store between its rounds, so that one that everybody dropped comes to its end.
+async fn keep_house(store: Weak<Inner>, closing: CancellationToken, retention: config::Retention) {
+    let mut pause = CHORE_EVERY;
+    while !closing.is_cancelled() {
+        tokio::select! {
+            () = closing.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
         }
+        let Some(store) = store.upgrade().map(Store) else { break };
+        // A failure was logged by the writer.
+        pause = match store.keep_house_once(&retention).await {
+            Ok(false) => CHORE_EVERY,
+            Ok(true) | Err(_) => CHORE_AGAIN,
+        };
     }
 }
 

@@ -107,6 +107,9 @@ impl PgWriter {
     pub(crate) fn new(options: PgConnectOptions, core: &mut Core) -> Self {
         let mut writer_id = vec![0; 16];
         core.rng.fill_bytes(&mut writer_id);
+        // The writer looks everything up by key. Over a table without statistics, as each week's
+        // partition is at first, the planner would read all of it for each batch.
+        let options = options.options([("enable_seqscan", "off")]);
         Self { options, connection: None, writer_id, batch: 0, last_used: Timestamp(0) }
     }
 

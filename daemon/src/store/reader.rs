@@ -10,7 +10,7 @@ use crate::ids::{CallId, MessageId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::row::{ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, TailRow};
-use crate::store::sql_types::{Hash, IdBytes, KeyList};
+use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
 use crate::store::{MessageFilter, postgres, sqlite};
 use crate::verification::model::Verification;
@@ -91,7 +91,7 @@ impl Reader {
         keys: &Keys,
         who: &Who,
         filter: &VerificationFilter,
-        to: Option<Hash>,
+        to: Option<Key>,
     ) -> Result<Vec<Verification>, StoreError> {
         let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
         let (first, before) = (VerificationId(span.first), VerificationId(span.before));
@@ -100,8 +100,8 @@ impl Reader {
         let status = filter.status.map(|status| status.as_str());
         let channel = filter.channel.map(|channel| channel.as_str());
         let reference = filter.reference.as_deref();
-        match (to, account.and(reference)) {
-            (Some(to), _) => fetch_aggregates!(
+        match (to, account, reference) {
+            (Some(to), _, _) => fetch_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS_TO,
@@ -115,7 +115,7 @@ impl Reader {
                 reference,
                 to
             ),
-            (None, Some(_)) => fetch_aggregates!(
+            (None, Some(_), Some(_)) => fetch_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS_REFERENCE,
@@ -128,7 +128,20 @@ impl Reader {
                 channel,
                 reference
             ),
-            (None, None) => fetch_aggregates!(
+            (None, Some(_), None) => fetch_aggregates!(
+                self,
+                keys,
+                LIST_VERIFICATIONS_ACCOUNT,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                channel,
+                reference
+            ),
+            (None, None, _) => fetch_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS,
@@ -162,7 +175,7 @@ impl Reader {
         &self,
         who: &Who,
         filter: &CallFilter,
-        to: Option<Hash>,
+        to: Option<Key>,
     ) -> Result<Vec<CallRow>, StoreError> {
         let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
         let (first, before) = (CallId(span.first), CallId(span.before));
@@ -170,8 +183,8 @@ impl Reader {
         let more = page_limit(filter.limit) + 1;
         let trunk = filter.trunk.as_ref().map(|trunk| trunk.as_str());
         let outcome = filter.outcome.map(|outcome| outcome.as_str());
-        match to {
-            Some(to) => fetch!(
+        match (to, account) {
+            (Some(to), _) => fetch!(
                 self,
                 fetch_all,
                 LIST_CALLS_TO,
@@ -184,7 +197,19 @@ impl Reader {
                 outcome,
                 to
             ),
-            None => fetch!(
+            (None, Some(_)) => fetch!(
+                self,
+                fetch_all,
+                LIST_CALLS_ACCOUNT,
+                before,
+                first,
+                account,
+                live,
+                more,
+                trunk,
+                outcome
+            ),
+            (None, None) => fetch!(
                 self, fetch_all, LIST_CALLS, before, first, account, live, more, trunk, outcome
             ),
         }
@@ -206,7 +231,7 @@ impl Reader {
         &self,
         who: &Who,
         filter: &MessageFilter,
-        to: Option<Hash>,
+        to: Option<Key>,
     ) -> Result<Vec<MessageRow>, StoreError> {
         let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
         let (first, before) = (MessageId(span.first), MessageId(span.before));
@@ -215,8 +240,8 @@ impl Reader {
         let status = filter.status.map(|status| status.as_str());
         let direction = filter.direction.map(|direction| direction.as_str());
         let reference = filter.reference.as_deref();
-        match to {
-            Some(to) => fetch!(
+        match (to, account) {
+            (Some(to), _) => fetch!(
                 self,
                 fetch_all,
                 LIST_MESSAGES_TO,
@@ -230,7 +255,20 @@ impl Reader {
                 reference,
                 to
             ),
-            None => fetch!(
+            (None, Some(_)) => fetch!(
+                self,
+                fetch_all,
+                LIST_MESSAGES_ACCOUNT,
+                before,
+                first,
+                account,
+                live,
+                more,
+                status,
+                direction,
+                reference
+            ),
+            (None, None) => fetch!(
                 self,
                 fetch_all,
                 LIST_MESSAGES,
@@ -256,7 +294,7 @@ impl Reader {
 
     pub(crate) async fn tails_of(
         &self,
-        to: Hash,
+        to: Key,
         since: Timestamp,
     ) -> Result<Vec<TailRow>, StoreError> {
         fetch!(self, fetch_all, TAILS_OF_NUMBER, to, since)
@@ -264,22 +302,19 @@ impl Reader {
 
     pub(crate) async fn unallocated_until(
         &self,
-        to: Hash,
+        to: Key,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let row: Option<(Timestamp,)> = fetch!(self, fetch_optional, IS_UNALLOCATED, to, now)?;
         Ok(row.map(|(until,)| until))
     }
 
-    pub(crate) async fn idempotency(
-        &self,
-        key: Hash,
-    ) -> Result<Option<IdempotencyRow>, StoreError> {
+    pub(crate) async fn idempotency(&self, key: Key) -> Result<Option<IdempotencyRow>, StoreError> {
         let list = || KeyList(vec![key]);
         fetch!(self, fetch_optional, LOAD_IDEMPOTENCY, list())
     }
 
-    pub(crate) async fn limits(&self, keys: &[Hash]) -> Result<Vec<LimitRow>, StoreError> {
+    pub(crate) async fn limits(&self, keys: &[Key]) -> Result<Vec<LimitRow>, StoreError> {
         let list = || KeyList(keys.to_vec());
         fetch!(self, fetch_all, LIMITS, list())
     }

@@ -12,7 +12,7 @@ use crate::store::limit::Limit;
 use crate::store::message::{ChangeMessage, CreateMessage, MessageChanged, MessageCreated};
 use crate::store::retention::{Chore, ChoreReport};
 use crate::store::row::{ApiKeyRow, UnallocatedRow};
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::Key;
 use crate::store::write::{Applied, Apply, Create, Created};
 use crate::verification::model::Call;
 
@@ -79,16 +79,16 @@ impl Request {
 /// The hashes of an Idempotency-Key and of the request that it came with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdempotencyHashes {
-    pub(crate) key: Hash,
-    pub(crate) request: Hash,
+    pub(crate) key: Key,
+    pub(crate) request: Key,
 }
 
 impl IdempotencyHashes {
     pub(crate) fn new(keys: &Keys, account: &str, key: &str, request: &[u8]) -> Self {
         let account = account.as_bytes();
         Self {
-            key: Hash(keys.text_hmac("idempotency-key", &[account, key.as_bytes()])),
-            request: Hash(keys.text_hmac("idempotency-request", &[account, request])),
+            key: Key::cut(keys.text_hmac("idempotency-key", &[account, key.as_bytes()])),
+            request: Key::cut(keys.text_hmac("idempotency-request", &[account, request])),
         }
     }
 
@@ -102,18 +102,22 @@ impl IdempotencyHashes {
 }
 
 /// Where a limit's row is found.
-pub(crate) fn limit_hash(keys: &Keys, limit: &Limit) -> Hash {
+pub(crate) fn limit_hash(keys: &Keys, limit: &Limit) -> Key {
     let [kind, first, second] = limit.subject.parts();
-    Hash(keys.text_hmac("limit", &[limit.scope.as_bytes(), &kind, &first, &second]))
+    // The counts of one subject stand side by side: they are mostly written together.
+    Key::beside(
+        keys.text_hmac("limit", &[&kind, &first, &second]),
+        keys.text_hmac("limit-scope", &[limit.scope.as_bytes()]),
+    )
 }
 
 /// A verification to store, with the hashes of what has to be looked up.
 #[derive(Debug)]
 pub(crate) struct CreateAsk {
     pub(crate) create: Create,
-    pub(crate) to: Hash,
-    pub(crate) limits: Vec<Hash>,
-    pub(crate) tails: Vec<Hash>,
+    pub(crate) to: Key,
+    pub(crate) limits: Vec<Key>,
+    pub(crate) tails: Vec<Key>,
     pub(crate) idempotency: Option<IdempotencyHashes>,
 }
 
@@ -124,7 +128,7 @@ impl CreateAsk {
         let to = create.verification.to.full().ok_or(blanked)?;
         let calls = create.verification.steps.iter().flat_map(|step| &step.calls);
         Ok(Self {
-            to: Hash(keys.number_hmac(&to)),
+            to: Key::cut(keys.number_hmac(&to)),
             limits: create.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
             tails: calls.filter_map(|call| tail_hash(keys, &to, call)).collect(),
             idempotency: IdempotencyHashes::of(
@@ -138,15 +142,15 @@ impl CreateAsk {
 }
 
 /// What is kept of the tail that a call shows.
-pub(crate) fn tail_hash(keys: &Keys, to: &dialplans::E164, call: &Call) -> Option<Hash> {
-    call.caller_id.map(|caller_id| Hash(keys.tail_hmac(to, &caller_id.tail())))
+pub(crate) fn tail_hash(keys: &Keys, to: &dialplans::E164, call: &Call) -> Option<Key> {
+    call.caller_id.map(|caller_id| Key::cut(keys.tail_hmac(to, &caller_id.tail())))
 }
 
 /// An input, with the hashes of what has to be looked up.
 #[derive(Debug)]
 pub(crate) struct ApplyAsk {
     pub(crate) apply: Apply,
-    pub(crate) limits: Vec<Hash>,
+    pub(crate) limits: Vec<Key>,
     pub(crate) idempotency: Option<IdempotencyHashes>,
 }
 
@@ -172,7 +176,7 @@ impl ApplyAsk {
 #[derive(Debug)]
 pub(crate) struct CreateMessageAsk {
     pub(crate) create: CreateMessage,
-    pub(crate) limits: Vec<Hash>,
+    pub(crate) limits: Vec<Key>,
     pub(crate) idempotency: Option<IdempotencyHashes>,
 }
 

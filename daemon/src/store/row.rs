@@ -6,7 +6,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use crate::clock::Timestamp;
 use crate::ids::{CallId, MessageId, VerificationId};
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::{Bytes, Key};
 
 pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 pub(crate) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
@@ -58,7 +58,7 @@ row! {
         version: i32,
         status: String,
         to_sealed: Option<Vec<u8>>,
-        to_hmac: Option<Hash>,
+        to_hmac: Option<Key>,
         to_masked: String,
         purpose: String,
         locale: Option<String>,
@@ -104,8 +104,8 @@ row! {
         status: String,
         detail: Option<String>,
         created_at: Timestamp,
-        code_tail_hmac: Option<Hash>,
-        code_number_hmac: Option<Hash>,
+        code_tail_hmac: Option<Bytes<32>>,
+        code_number_hmac: Option<Bytes<32>>,
         code_length: Option<i32>,
         code_space: Option<i64>,
         code_checkable_until: Option<Timestamp>,
@@ -123,7 +123,6 @@ row! {
         live: bool,
         trunk: String,
         to_sealed: Option<Vec<u8>>,
-        to_hmac: Option<Hash>,
         to_masked: String,
         dialled_sealed: Option<Vec<u8>>,
         caller_id_sealed: Option<Vec<u8>>,
@@ -165,7 +164,7 @@ row! {
         verification_id: VerificationId,
         account: String,
         live: bool,
-        to_hmac: Hash,
+        to_hmac: Key,
         purpose: String,
         slot: i32,
         session: Option<String>,
@@ -176,8 +175,8 @@ row! {
 row! {
     /// An Idempotency-Key and its response.
     IdempotencyRow {
-        key_hmac: Hash,
-        request_hmac: Hash,
+        key_hmac: Key,
+        request_hmac: Key,
         response_sealed: Vec<u8>,
         created_at: Timestamp,
     }
@@ -186,7 +185,7 @@ row! {
 row! {
     /// The events of one limit, inserted or written over.
     LimitRow {
-        limit_hmac: Hash,
+        limit_hmac: Key,
         log: Vec<u8>,
         forgotten_at: Timestamp,
     }
@@ -195,8 +194,8 @@ row! {
 row! {
     /// A tail that a number was shown, inserted or written over.
     TailRow {
-        tail_hmac: Hash,
-        to_hmac: Hash,
+        to_hmac: Key,
+        tail_hmac: Key,
         shown_at: Timestamp,
     }
 }
@@ -204,7 +203,7 @@ row! {
 row! {
     /// A number that does not exist, inserted or written over.
     UnallocatedRow {
-        to_hmac: Hash,
+        to_hmac: Key,
         until: Timestamp,
     }
 }
@@ -220,7 +219,7 @@ row! {
         status: String,
         detail: Option<String>,
         to_sealed: Option<Vec<u8>>,
-        to_hmac: Option<Hash>,
+        to_hmac: Option<Key>,
         to_masked: String,
         sender: Option<String>,
         text_sealed: Option<Vec<u8>>,
@@ -252,7 +251,7 @@ row! {
     /// A whole API key, inserted or written over.
     ApiKeyRow {
         api_key_id: String,
-        secret_sha256: Hash,
+        secret_sha256: Bytes<32>,
         account: Option<String>,
         live: bool,
         scopes: String,

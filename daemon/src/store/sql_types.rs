@@ -113,54 +113,67 @@ id_type!(VerificationId);
 id_type!(CallId);
 id_type!(MessageId);
 
-/// An HMAC: `bytea` on Postgres, a blob on SQLite.
+/// Bytes of a known number: `bytea` on Postgres, a blob on SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Hash(pub(crate) [u8; 32]);
+pub(crate) struct Bytes<const N: usize>(pub(crate) [u8; N]);
 
-impl Hash {
-    /// Its first 16 bytes, where a seal wants a row's id.
+/// An HMAC that is searched for, cut to 128 bits: indexes over it are the larger part of what a
+/// create writes.
+pub(crate) type Key = Bytes<16>;
+
+impl Key {
+    pub(crate) fn cut(hmac: [u8; 32]) -> Self {
+        Self(std::array::from_fn(|place| hmac[place]))
+    }
+
+    /// Keys with the same `near` stand side by side, those with the same `far` apart.
+    pub(crate) fn beside(near: [u8; 32], far: [u8; 32]) -> Self {
+        Self(std::array::from_fn(|place| if place < 12 { near[place] } else { far[place] }))
+    }
+
+    /// As a number, where a seal wants a row's id.
     pub(crate) fn row_id(self) -> u128 {
-        self.0.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte))
+        u128::from_be_bytes(self.0)
     }
 }
 
-impl Type<Postgres> for Hash {
+impl<const N: usize> Type<Postgres> for Bytes<N> {
     fn type_info() -> PgTypeInfo {
         <Vec<u8> as Type<Postgres>>::type_info()
     }
 }
 
-impl PgHasArrayType for Hash {
+impl<const N: usize> PgHasArrayType for Bytes<N> {
     fn array_type_info() -> PgTypeInfo {
         <Vec<u8> as PgHasArrayType>::array_type_info()
     }
 }
 
-impl Encode<'_, Postgres> for Hash {
+impl<const N: usize> Encode<'_, Postgres> for Bytes<N> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         <&[u8] as Encode<Postgres>>::encode(self.0.as_slice(), buffer)
     }
 }
 
-impl<'r> Decode<'r, Postgres> for Hash {
+impl<'r, const N: usize> Decode<'r, Postgres> for Bytes<N> {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         <&[u8] as Decode<Postgres>>::decode(value)?.try_into().map(Self).map_err(Into::into)
     }
 }
 
-impl Type<Sqlite> for Hash {
+impl<const N: usize> Type<Sqlite> for Bytes<N> {
     fn type_info() -> SqliteTypeInfo {
         <Vec<u8> as Type<Sqlite>>::type_info()
     }
 }
 
-impl Encode<'_, Sqlite> for Hash {
+impl<const N: usize> Encode<'_, Sqlite> for Bytes<N> {
     fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
         <Vec<u8> as Encode<Sqlite>>::encode(self.0.to_vec(), buffer)
     }
 }
 
-impl<'r> Decode<'r, Sqlite> for Hash {
+impl<'r, const N: usize> Decode<'r, Sqlite> for Bytes<N> {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         <&[u8] as Decode<Sqlite>>::decode(value)?.try_into().map(Self).map_err(Into::into)
     }
@@ -177,7 +190,7 @@ pub(crate) trait KeyBytes {
     fn key_bytes(&self) -> &[u8];
 }
 
-impl KeyBytes for Hash {
+impl KeyBytes for Key {
     fn key_bytes(&self) -> &[u8] {
         &self.0
     }

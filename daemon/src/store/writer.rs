@@ -81,7 +81,13 @@ impl Writer {
                     if count == 0 {
                         break;
                     }
+                    // Housekeeping may wait for locks or fail, and nobody else for it.
+                    let is_chore = |request: &mut Request| matches!(request, Request::Chore(_));
+                    let chores: Vec<_> = batch.extract_if(.., is_chore).collect();
                     self.write(std::mem::take(&mut batch)).await;
+                    for chore in chores {
+                        self.write(vec![chore]).await;
+                    }
                 }
             }
         }
@@ -93,6 +99,9 @@ impl Writer {
     async fn write(&mut self, batch: Vec<Request>) {
         let mut parts = VecDeque::from([batch]);
         while let Some(mut part) = parts.pop_front() {
+            if part.is_empty() {
+                continue;
+            }
             match self.repeat(&mut part).await {
                 Ok(()) => part.into_iter().for_each(|request| request.finish(None)),
                 Err(BatchError::Row(..) | BatchError::Conflict(_)) if part.len() > 1 => {

@@ -21,7 +21,7 @@ use crate::store::request::{
     ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, tail_hash,
 };
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow};
-use crate::store::sql_types::Hash;
+use crate::store::sql_types::Key;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
 use crate::verification::machine::{Answer, Input};
 use crate::verification::model::{Call, Verification};
@@ -37,16 +37,19 @@ pub(crate) struct Plan<'a> {
     messages: BTreeMap<MessageId, Held<Message>>,
     /// The open verifications of every group that a request concerns.
     open: Vec<OpenRow>,
-    idempotency: BTreeMap<Hash, KeptResponse>,
-    limits: BTreeMap<Hash, LimitLog>,
-    tails: BTreeMap<Hash, Timestamp>,
-    /// The limits and tails that were read, so they have a row.
-    known: BTreeSet<Hash>,
+    idempotency: BTreeMap<Key, KeptResponse>,
+    limits: BTreeMap<Key, LimitLog>,
+    /// By number and tail.
+    tails: BTreeMap<(Key, Key), Timestamp>,
+    /// The limits that were read, so they have a row.
+    known_limits: BTreeSet<Key>,
+    /// The tails that were read.
+    known_tails: BTreeSet<(Key, Key)>,
     api_keys: BTreeMap<String, ApiKeyRow>,
     writes: Writes,
     /// Limits and tails that were counted: each is written once.
-    counted: BTreeMap<Hash, LimitRow>,
-    shown: BTreeMap<Hash, Shown>,
+    counted: BTreeMap<Key, LimitRow>,
+    shown: BTreeMap<(Key, Key), Shown>,
 }
 
 /// A tail that a number is shown.
@@ -64,7 +67,7 @@ struct Held<T> {
 }
 
 struct KeptResponse {
-    request: Hash,
+    request: Key,
     response: StoredResponse,
 }
 
@@ -101,9 +104,11 @@ impl<'a> Plan<'a> {
             let log = Table("limit_counter").column("log", LimitLog::decode(&row.log))?;
             limits.insert(row.limit_hmac, log);
         }
-        let known = limits.keys().copied().chain(loaded.tails.iter().map(|row| row.tail_hmac));
+        let tail = |row: &TailRow| ((row.to_hmac, row.tail_hmac), row.shown_at);
+        let tails: BTreeMap<_, _> = loaded.tails.iter().map(tail).collect();
         Ok(Self {
-            known: known.collect(),
+            known_limits: limits.keys().copied().collect(),
+            known_tails: tails.keys().copied().collect(),
             now,
             keys,
             rng,
@@ -112,7 +117,7 @@ impl<'a> Plan<'a> {
             open: loaded.open,
             idempotency,
             limits,
-            tails: loaded.tails.iter().map(|row| (row.tail_hmac, row.shown_at)).collect(),
+            tails,
             api_keys: loaded
                 .api_keys
                 .into_iter()
@@ -187,15 +192,17 @@ impl<'a> Plan<'a> {
                 Some(_) => {}
             }
         }
-        let known = &self.known;
+        let known = &self.known_limits;
         for (hash, row) in self.counted {
             let writes = &mut self.writes;
             if known.contains(&hash) { &mut writes.limits } else { &mut writes.new_limits }
                 .push(row);
         }
-        for (hash, shown) in self.shown {
+        for (key, shown) in self.shown {
             match shown {
-                Shown::Drawn(row) if !known.contains(&hash) => self.writes.new_tails.push(row),
+                Shown::Drawn(row) if !self.known_tails.contains(&key) => {
+                    self.writes.new_tails.push(row);
+                }
                 Shown::Drawn(row) | Shown::Again(row) => self.writes.tails.push(row),
             }
         }
@@ -248,7 +255,9 @@ impl<'a> Plan<'a> {
         if let Some(reached) = self.reached(&create.limits, &ask.limits) {
             return Created::Refused(CreateRefused::Limit(reached));
         }
-        let shown = |hash| self.tails.get(hash).is_some_and(|&at| at > create.tails_since);
+        let shown = |&tail: &Key| {
+            self.tails.get(&(ask.to, tail)).is_some_and(|&at| at > create.tails_since)
+        };
         if ask.tails.iter().any(shown) {
             return Created::Refused(CreateRefused::TailShown);
         }
@@ -263,7 +272,7 @@ impl<'a> Plan<'a> {
         self.count(&create.limits, &ask.limits);
         for &tail in &ask.tails {
             let row = self.show_tail(tail, ask.to);
-            self.shown.insert(tail, Shown::Drawn(row));
+            self.shown.insert((ask.to, tail), Shown::Drawn(row));
         }
         let held = Held { before: None, after: verification.clone() };
         self.verifications.insert(verification.verification_id, held);
@@ -359,8 +368,8 @@ impl<'a> Plan<'a> {
         if let Some(to) = to {
             for call in placed_by(&apply.input) {
                 if let Some(tail) = tail_hash(self.keys, &to, call) {
-                    let row = self.show_tail(tail, Hash(self.keys.number_hmac(&to)));
-                    self.shown.insert(tail, Shown::Again(row));
+                    let row = self.show_tail(tail, Key::cut(self.keys.number_hmac(&to)));
+                    self.shown.insert((row.to_hmac, tail), Shown::Again(row));
                 }
             }
         }
@@ -439,7 +448,7 @@ impl<'a> Plan<'a> {
         Some(response)
     }
 
-    fn reached(&self, limits: &[Limit], hashes: &[Hash]) -> Option<LimitReached> {
+    fn reached(&self, limits: &[Limit], hashes: &[Key]) -> Option<LimitReached> {
         limits.iter().zip(hashes).find_map(|(limit, hash)| match limit.limit_use {
             LimitUse::Take | LimitUse::Look => match self.limits.get(hash) {
                 Some(log) => log.reached(self.now, limit),
@@ -449,7 +458,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn count(&mut self, limits: &[Limit], hashes: &[Hash]) {
+    fn count(&mut self, limits: &[Limit], hashes: &[Key]) {
         for (limit, &hash) in limits.iter().zip(hashes) {
             match limit.limit_use {
                 LimitUse::Take | LimitUse::Count => {
@@ -467,9 +476,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn show_tail(&mut self, tail_hmac: Hash, to_hmac: Hash) -> TailRow {
+    fn show_tail(&mut self, tail_hmac: Key, to_hmac: Key) -> TailRow {
         let shown_at = self.now;
-        self.tails.insert(tail_hmac, shown_at);
+        self.tails.insert((to_hmac, tail_hmac), shown_at);
         TailRow { tail_hmac, to_hmac, shown_at }
     }
 }

@@ -21,7 +21,7 @@ macro_rules! step_columns {
 macro_rules! call_columns {
     () => {
         "
-     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
      last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
     };
@@ -51,7 +51,7 @@ macro_rules! limit_columns {
 macro_rules! tail_columns {
     () => {
         "
-     tail_hmac, to_hmac, shown_at"
+     to_hmac, tail_hmac, shown_at"
     };
 }
 
@@ -108,7 +108,7 @@ pub(crate) const LOAD_TAILS: &str = concat!(
     "select",
     tail_columns!(),
     "
-     from shown_tail where tail_hmac = any($1)"
+     from shown_tail where to_hmac = any($1)"
 );
 
 pub(crate) const LOAD_MESSAGES: &str = concat!(
@@ -155,15 +155,28 @@ pub(crate) const VERIFICATIONS_BY_ID: &str = concat!(
      from verification where verification_id = any($1)"
 );
 
-// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each
-// search by equality is a statement of its own, for its own index.
+// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each way to
+// search has a statement of its own, for its own index; the plain ones are the gateway's.
 
 pub(crate) const LIST_VERIFICATIONS: &str = concat!(
     "select",
     verification_columns!(),
     "
      from verification where verification_id < $1 and verification_id >= $2
-     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = $7))
+     and ($8::text is null or reference = $8)
+     order by verification_id desc limit $5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_ACCOUNT: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where account = $3 and verification_id < $1 and verification_id >= $2
      and ($4::boolean is null or live = $4)
      and ($6::text is null or status = $6)
      and ($7::text is null or exists (
@@ -207,7 +220,17 @@ pub(crate) const LIST_CALLS: &str = concat!(
     call_columns!(),
     "
      from call where call_id < $1 and call_id >= $2
-     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or trunk = $6)
+     and ($7::text is null or outcome = $7)
+     order by call_id desc limit $5"
+);
+
+pub(crate) const LIST_CALLS_ACCOUNT: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where account = $3 and call_id < $1 and call_id >= $2
      and ($4::boolean is null or live = $4)
      and ($6::text is null or trunk = $6)
      and ($7::text is null or outcome = $7)
@@ -218,7 +241,9 @@ pub(crate) const LIST_CALLS_TO: &str = concat!(
     "select",
     call_columns!(),
     "
-     from call where to_hmac = $8 and call_id < $1 and call_id >= $2
+     from call where verification_id in (
+         select verification_id from verification where to_hmac = $8)
+     and call_id < $1 and call_id >= $2
      and ($3::text is null or account = $3)
      and ($4::boolean is null or live = $4)
      and ($6::text is null or trunk = $6)
@@ -231,7 +256,18 @@ pub(crate) const LIST_MESSAGES: &str = concat!(
     message_columns!(),
     "
      from message where message_id < $1 and message_id >= $2
-     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+pub(crate) const LIST_MESSAGES_ACCOUNT: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where account = $3 and message_id < $1 and message_id >= $2
      and ($4::boolean is null or live = $4)
      and ($6::text is null or status = $6)
      and ($7::text is null or direction = $7)
@@ -364,15 +400,14 @@ pub(crate) const PUT_STEPS: &str = "
 
 pub(crate) const INSERT_CALLS: &str = "
      insert into call (
-     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
      last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
      select * from unnest(
      $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[],
-     $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::bytea[], $12::bytea[],
-     $13::text[], $14::timestamptz[], $15::text[], $16::integer[], $17::boolean[],
-     $18::timestamptz[], $19::text[], $20::text[], $21::integer[], $22::integer[],
-     $23::bigint[])";
+     $7::text[], $8::bytea[], $9::text[], $10::bytea[], $11::bytea[], $12::text[],
+     $13::timestamptz[], $14::text[], $15::integer[], $16::boolean[], $17::timestamptz[],
+     $18::text[], $19::text[], $20::integer[], $21::integer[], $22::bigint[])";
 
 pub(crate) const INSERT_OPEN: &str = "
      insert into open_verification (
@@ -403,16 +438,16 @@ pub(crate) const PUT_LIMITS: &str = "
 
 pub(crate) const INSERT_TAILS: &str = "
      insert into shown_tail (
-     tail_hmac, to_hmac, shown_at)
+     to_hmac, tail_hmac, shown_at)
      select * from unnest(
      $1::bytea[], $2::bytea[], $3::timestamptz[])";
 
 pub(crate) const PUT_TAILS: &str = "
      insert into shown_tail (
-     tail_hmac, to_hmac, shown_at)
+     to_hmac, tail_hmac, shown_at)
      select * from unnest(
      $1::bytea[], $2::bytea[], $3::timestamptz[])
-     on conflict (tail_hmac) do update set
+     on conflict (to_hmac, tail_hmac) do update set
      shown_at = excluded.shown_at";
 
 pub(crate) const PUT_UNALLOCATED: &str = "
@@ -505,7 +540,7 @@ pub(crate) const FORGET_LIMITS: &str = "
          select limit_hmac from limit_counter where forgotten_at < $1 limit $2)";
 
 pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where tail_hmac in (
+     delete from shown_tail where to_hmac in (
          select tail_hmac from shown_tail where shown_at < $1 limit $2)";
 
 pub(crate) const FORGET_UNALLOCATED: &str = "
@@ -532,7 +567,7 @@ pub(crate) const BLANK_VERIFICATIONS: &str = "
      where verification_id >= $1 and verification_id < $2";
 
 pub(crate) const BLANK_CALLS: &str = "
-     update call set to_sealed = null, to_hmac = null
+     update call set to_sealed = null
      where call_id >= $1 and call_id < $2";
 
 pub(crate) const BLANK_MESSAGES: &str = "

@@ -23,7 +23,7 @@ macro_rules! step_columns {
 macro_rules! call_columns {
     () => {
         "
-     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
      last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
     };
@@ -53,7 +53,7 @@ macro_rules! limit_columns {
 macro_rules! tail_columns {
     () => {
         "
-     tail_hmac, to_hmac, shown_at"
+     to_hmac, tail_hmac, shown_at"
     };
 }
 
@@ -110,7 +110,7 @@ pub(crate) const LOAD_TAILS: &str = concat!(
     "select",
     tail_columns!(),
     "
-     from shown_tail where tail_hmac in (select unhex(value) from json_each(?1))"
+     from shown_tail where to_hmac in (select unhex(value) from json_each(?1))"
 );
 
 pub(crate) const LOAD_MESSAGES: &str = concat!(
@@ -157,15 +157,28 @@ pub(crate) const VERIFICATIONS_BY_ID: &str = concat!(
      from verification where verification_id in (select unhex(value) from json_each(?1))"
 );
 
-// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each
-// search by equality is a statement of its own, for its own index.
+// Lists: the cursor, the lower bound, account, kind, how many, then what is particular. Each way to
+// search has a statement of its own, for its own index; the plain ones are the gateway's.
 
 pub(crate) const LIST_VERIFICATIONS: &str = concat!(
     "select",
     verification_columns!(),
     "
      from verification where verification_id < ?1 and verification_id >= ?2
-     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or exists (
+         select 1 from step where step.verification_id = verification.verification_id
+         and step.channel = ?7))
+     and (?8 is null or reference = ?8)
+     order by verification_id desc limit ?5"
+);
+
+pub(crate) const LIST_VERIFICATIONS_ACCOUNT: &str = concat!(
+    "select",
+    verification_columns!(),
+    "
+     from verification where account = ?3 and verification_id < ?1 and verification_id >= ?2
      and (?4 is null or live = ?4)
      and (?6 is null or status = ?6)
      and (?7 is null or exists (
@@ -209,7 +222,17 @@ pub(crate) const LIST_CALLS: &str = concat!(
     call_columns!(),
     "
      from call where call_id < ?1 and call_id >= ?2
-     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or trunk = ?6)
+     and (?7 is null or outcome = ?7)
+     order by call_id desc limit ?5"
+);
+
+pub(crate) const LIST_CALLS_ACCOUNT: &str = concat!(
+    "select",
+    call_columns!(),
+    "
+     from call where account = ?3 and call_id < ?1 and call_id >= ?2
      and (?4 is null or live = ?4)
      and (?6 is null or trunk = ?6)
      and (?7 is null or outcome = ?7)
@@ -220,7 +243,9 @@ pub(crate) const LIST_CALLS_TO: &str = concat!(
     "select",
     call_columns!(),
     "
-     from call where to_hmac = ?8 and call_id < ?1 and call_id >= ?2
+     from call where verification_id in (
+         select verification_id from verification where to_hmac = ?8)
+     and call_id < ?1 and call_id >= ?2
      and (?3 is null or account = ?3)
      and (?4 is null or live = ?4)
      and (?6 is null or trunk = ?6)
@@ -233,7 +258,18 @@ pub(crate) const LIST_MESSAGES: &str = concat!(
     message_columns!(),
     "
      from message where message_id < ?1 and message_id >= ?2
-     and (?3 is null or account = ?3)
+     and (?4 is null or live = ?4)
+     and (?6 is null or status = ?6)
+     and (?7 is null or direction = ?7)
+     and (?8 is null or reference = ?8)
+     order by message_id desc limit ?5"
+);
+
+pub(crate) const LIST_MESSAGES_ACCOUNT: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where account = ?3 and message_id < ?1 and message_id >= ?2
      and (?4 is null or live = ?4)
      and (?6 is null or status = ?6)
      and (?7 is null or direction = ?7)
@@ -366,7 +402,7 @@ pub(crate) const PUT_STEPS: Rows = Rows {
 pub(crate) const INSERT_CALLS: Rows = Rows {
     head: "
      insert into call (
-     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed, to_hmac,
+     call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
      last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
      values ",
@@ -410,7 +446,7 @@ pub(crate) const PUT_LIMITS: Rows = Rows {
 pub(crate) const INSERT_TAILS: Rows = Rows {
     head: "
      insert into shown_tail (
-     tail_hmac, to_hmac, shown_at)
+     to_hmac, tail_hmac, shown_at)
      values ",
     tail: "",
 };
@@ -418,10 +454,10 @@ pub(crate) const INSERT_TAILS: Rows = Rows {
 pub(crate) const PUT_TAILS: Rows = Rows {
     head: "
      insert into shown_tail (
-     tail_hmac, to_hmac, shown_at)
+     to_hmac, tail_hmac, shown_at)
      values ",
     tail: "
-     on conflict (tail_hmac) do update set
+     on conflict (to_hmac, tail_hmac) do update set
      shown_at = excluded.shown_at",
 };
 
@@ -522,7 +558,7 @@ pub(crate) const FORGET_LIMITS: &str = "
          select limit_hmac from limit_counter where forgotten_at < ?1 limit ?2)";
 
 pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where tail_hmac in (
+     delete from shown_tail where to_hmac in (
          select tail_hmac from shown_tail where shown_at < ?1 limit ?2)";
 
 pub(crate) const FORGET_UNALLOCATED: &str = "
@@ -549,7 +585,7 @@ pub(crate) const BLANK_VERIFICATIONS: &str = "
      where verification_id >= ?1 and verification_id < ?2";
 
 pub(crate) const BLANK_CALLS: &str = "
-     update call set to_sealed = null, to_hmac = null
+     update call set to_sealed = null
      where call_id >= ?1 and call_id < ?2";
 
 pub(crate) const BLANK_MESSAGES: &str = "
