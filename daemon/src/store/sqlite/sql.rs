@@ -1,6 +1,13 @@
 //! The SQL of SQLite. A batch is a few statements for each table, of many rows each.
 
+mod housekeeping;
+
 use crate::store::sqlite::rows::Rows;
+pub(crate) use housekeeping::{
+    BLANK_CALLS, BLANK_MESSAGES, BLANK_TEXTS, BLANK_VERIFICATIONS, DELETE_CALLS, DELETE_MESSAGES,
+    DELETE_STEPS, DELETE_VERIFICATIONS, FORGET_IDEMPOTENCY, FORGET_LIMITS, FORGET_TAILS,
+    FORGET_UNALLOCATED, STRETCH_OF_CALLS, STRETCH_OF_MESSAGES, STRETCH_OF_VERIFICATIONS,
+};
 
 macro_rules! verification_columns {
     () => {
@@ -546,60 +553,3 @@ pub(crate) const UPDATE_MESSAGES: Rows = Rows {
 pub(crate) const DELETE_OPEN: &str = "
      delete from open_verification
      where verification_id in (select unhex(value) from json_each(?1))";
-
-// Housekeeping: each touches at most so many rows at once.
-
-pub(crate) const FORGET_IDEMPOTENCY: &str = "
-     delete from idempotency_key where key_hmac in (
-         select key_hmac from idempotency_key where created_at < ?1 limit ?2)";
-
-pub(crate) const FORGET_LIMITS: &str = "
-     delete from limit_counter where limit_hmac in (
-         select limit_hmac from limit_counter where forgotten_at < ?1 limit ?2)";
-
-pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where to_hmac in (
-         select tail_hmac from shown_tail where shown_at < ?1 limit ?2)";
-
-pub(crate) const FORGET_UNALLOCATED: &str = "
-     delete from unallocated_number where to_hmac in (
-         select to_hmac from unallocated_number where until < ?1 limit ?2)";
-
-// From an id to before another one; the one that ends a stretch of at most so many rows is found
-// first.
-
-pub(crate) const STRETCH_OF_VERIFICATIONS: &str = "
-     select verification_id from verification where verification_id >= ?1 and verification_id < ?2
-     order by verification_id limit 1 offset ?3";
-
-pub(crate) const STRETCH_OF_CALLS: &str = "
-     select call_id from call where call_id >= ?1 and call_id < ?2
-     order by call_id limit 1 offset ?3";
-
-pub(crate) const STRETCH_OF_MESSAGES: &str = "
-     select message_id from message where message_id >= ?1 and message_id < ?2
-     order by message_id limit 1 offset ?3";
-
-pub(crate) const BLANK_VERIFICATIONS: &str = "
-     update verification set to_sealed = null, to_hmac = null
-     where verification_id >= ?1 and verification_id < ?2";
-
-pub(crate) const BLANK_CALLS: &str = "
-     update call set to_sealed = null
-     where call_id >= ?1 and call_id < ?2";
-
-pub(crate) const BLANK_MESSAGES: &str = "
-     update message set to_sealed = null, to_hmac = null
-     where message_id >= ?1 and message_id < ?2";
-
-pub(crate) const BLANK_TEXTS: &str = "
-     update message set text_sealed = null
-     where message_id >= ?1 and message_id < ?2";
-
-pub(crate) const DELETE_VERIFICATIONS: &str = "delete from verification where verification_id < ?1";
-
-pub(crate) const DELETE_STEPS: &str = "delete from step where verification_id < ?1";
-
-pub(crate) const DELETE_CALLS: &str = "delete from call where call_id < ?1";
-
-pub(crate) const DELETE_MESSAGES: &str = "delete from message where message_id < ?1";
