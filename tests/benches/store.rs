@@ -198,19 +198,24 @@ impl Load {
             max_open: 3,
             tails_since: now - Duration::from_secs(86_400),
             limits: vec![limit("send", 30, 86_400), limit("flash_call", 10, 86_400)],
-            idempotency: Some(Idempotency {
-                key: format!("key-{number}"),
-                request: format!("POST /v1/verifications {number}").into_bytes(),
-                render: Arc::new(|verification: &Verification| {
-                    let body = format!("{{\"id\":\"{}\"}}", verification.verification_id);
-                    Some(StoredResponse {
-                        status: 201,
-                        headers: vec![("location".to_owned(), "/v1/verifications".to_owned())],
-                        body: body.repeat(12).into_bytes(),
-                    })
-                }),
-            }),
+            idempotency: Some(idempotency(number)),
         }
+    }
+}
+
+/// A record of about the size that the API keeps.
+fn idempotency(number: u64) -> Idempotency<Verification> {
+    Idempotency {
+        key: format!("key-{number}"),
+        request: format!("POST /v1/verifications {number}").into_bytes(),
+        render: Arc::new(|verification: &Verification| {
+            let body = format!("{{\"id\":\"{}\"}}", verification.verification_id);
+            Some(StoredResponse {
+                status: 201,
+                headers: vec![("location".to_owned(), "/v1/verifications".to_owned())],
+                body: body.repeat(12).into_bytes(),
+            })
+        }),
     }
 }
 
