@@ -14,6 +14,7 @@ mod idempotency;
 mod limit;
 mod load;
 mod message;
+mod migrations;
 mod open;
 mod postgres;
 mod reader;

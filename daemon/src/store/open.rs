@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::secrets::Keys;
 use crate::store::backend::{Backend, Core};
 use crate::store::changes::Changed;
+use crate::store::migrations;
 use crate::store::postgres::{self, PgWriter};
 use crate::store::reader::Reader;
 use crate::store::request::Request;
@@ -84,7 +85,7 @@ pub async fn migrate(location: &Location) -> Result<usize, OpenError> {
         Location::Sqlite(path) => {
             let mut connection = sqlite::connect(path, true).await?;
             let before = applied!(&mut connection).len();
-            run_migrations(&sqlite::MIGRATIONS, &mut connection).await?;
+            run_migrations(&migrations::SQLITE, &mut connection).await?;
             let after = applied!(&mut connection).len();
             sqlx::Connection::close(connection).await.map_err(OpenError::unavailable)?;
             Ok(after - before)
@@ -99,7 +100,7 @@ pub async fn migrate(location: &Location) -> Result<usize, OpenError> {
                 .await
                 .map_err(OpenError::unavailable)?;
             let before = applied!(&mut connection).len();
-            run_migrations(&postgres::MIGRATIONS, &mut connection).await?;
+            run_migrations(&migrations::POSTGRES, &mut connection).await?;
             let after = applied!(&mut connection).len();
             sqlx::Connection::close(connection).await.map_err(OpenError::unavailable)?;
             Ok(after - before)
@@ -147,7 +148,7 @@ impl Store {
                 let options = postgres::options(url, password.as_ref())?;
                 let mut connection =
                     postgres::connect(&options).await.map_err(OpenError::unavailable)?;
-                check_tables(&postgres::MIGRATIONS, &applied!(&mut connection))?;
+                check_tables(&migrations::POSTGRES, &applied!(&mut connection))?;
                 check_key!(&mut connection, keys, postgres::sql);
                 sqlx::Connection::close(connection).await.map_err(OpenError::unavailable)?;
                 let reader = Reader::Postgres(postgres::readers(options.clone()));
@@ -211,7 +212,7 @@ async fn open_sqlite(path: &Path, keys: &Keys) -> Result<(Backend, Reader), Open
         return Err(OpenError::NotMigrated);
     }
     let mut connection = sqlite::connect(path, false).await?;
-    check_tables(&sqlite::MIGRATIONS, &applied!(&mut connection))?;
+    check_tables(&migrations::SQLITE, &applied!(&mut connection))?;
     check_key!(&mut connection, keys, sqlite::sql);
     let reader = Reader::Sqlite(sqlite::readers(path).await?);
     Ok((Backend::Sqlite(SqliteWriter::new(connection)), reader))

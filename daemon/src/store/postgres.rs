@@ -37,9 +37,6 @@ const READERS: u32 = 8;
 /// A statement that takes longer is worth a line.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// The migrations of this version.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");
-
 /// How the server is reached. It, too, gives up what takes too long and notices a client that
 /// went away.
 pub(crate) fn options(

@@ -26,9 +26,20 @@ pub(crate) trait BatchRow: Sized {
 macro_rules! row {
     ($(#[$doc:meta])* $name:ident { $($column:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, sqlx::FromRow)]
+        #[derive(Clone, Debug)]
         pub(crate) struct $name {
             $(pub(crate) $column: $type,)*
+        }
+
+        // By hand: sqlx's derive would compile both databases a second time for the macro's host.
+        impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $name
+        where
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)*
+        {
+            fn from_row(row: &'r R) -> sqlx::Result<Self> {
+                Ok(Self { $($column: row.try_get(stringify!($column))?,)* })
+            }
         }
 
         impl BatchRow for $name {

@@ -51,9 +51,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .log_slow_statements(LevelFilter::Warn, SLOW)
 }
 
-/// The migrations of this version.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
-
 /// Opens a connection that may write; `create` makes the file. Refuses an old library.
 pub(crate) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, OpenError> {
     let options = options(path).create_if_missing(create);

@@ -1,0 +1,34 @@
+//! The migrations of this version, oldest first: one list for each database, numbered alike.
+//!
+//! They are listed and not found by sqlx's macro: the macro compiles both databases, SQLite's C
+//! among them, a second time for its own host.
+
+use std::sync::LazyLock;
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// A file's number is its place in the list; a file that was released never changes.
+macro_rules! migrations {
+    ($folder:literal, [$($file:literal),* $(,)?]) => {
+        LazyLock::new(|| {
+            in_order(&[$((
+                $file,
+                include_str!(concat!("../../migrations/", $folder, "/", $file, ".sql")),
+            )),*])
+        })
+    };
+}
+
+/// SQLite's.
+pub(crate) static SQLITE: LazyLock<Migrator> = migrations!("sqlite", ["0001_store"]);
+/// Postgres's.
+pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!("postgres", ["0001_store"]);
+
+fn in_order(files: &[(&'static str, &'static str)]) -> Migrator {
+    let numbered = (1..).zip(files).map(|(version, &(name, sql))| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(numbered.collect())
+}
