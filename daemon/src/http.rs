@@ -38,6 +38,7 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(verifications::cancel))
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))
+        .routes(routes!(messages::preview::create))
         .routes(routes!(calls::list, own_codes::create))
         .routes(routes!(calls::get))
         .routes(routes!(trunks::list))

@@ -1,6 +1,8 @@
 //! Texts that clients relay: written down, then handed on at least once.
 
+pub mod coding;
 mod deliver;
+pub mod preview;
 mod recovery;
 
 use std::time::Duration;
@@ -26,10 +28,6 @@ pub use recovery::recover;
 
 /// How long a text may wait for its trunk when the client does not say.
 const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);
-
-/// How often a waiting reader looks: the store tells changes of verifications only, and a text
-/// changes seldom.
-const POLL: Duration = Duration::from_millis(200);
 
 /// Longest text in bytes: what 1300 bytes of a SIP request (RFC 3428 section 8) leave beside
 /// the shortest header section.
@@ -170,17 +168,20 @@ pub async fn wait(
     message_id: MessageId,
     wait: Wait,
 ) -> Result<Option<Message>, StoreError> {
-    let end = app.now() + wait.limit;
+    // Subscribed before it is read, so that no change falls between the two.
+    let mut versions = app.store().watch_message(message_id);
+    let limit = tokio::time::sleep(wait.limit);
+    tokio::pin!(limit);
     let mut known = wait.after;
     loop {
         let Some(message) = app.store().message(who, message_id).await? else { return Ok(None) };
         let known = *known.get_or_insert(message.version);
-        let left = app.clock().until(end);
-        if message.version > known || !message.status.is_open() || left.is_zero() {
+        if message.version > known || !message.status.is_open() {
             return Ok(Some(message));
         }
         tokio::select! {
-            () = tokio::time::sleep(left.min(POLL)) => {}
+            () = versions.above(message.version) => {}
+            () = &mut limit => return Ok(Some(message)),
             () = app.stop().cancelled() => return Ok(Some(message)),
         }
     }
@@ -212,7 +213,7 @@ fn is_routed(settings: &Settings, to: &E164) -> bool {
     !explained.routes.is_empty()
 }
 
-fn wording(settings: &Settings, content: &Content) -> Result<String, CreateError> {
+pub(crate) fn wording(settings: &Settings, content: &Content) -> Result<String, CreateError> {
     match content {
         Content::Text(text) => Ok(text.clone()),
         Content::Template { name, locale, variables } => {

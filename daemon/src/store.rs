@@ -263,7 +263,12 @@ impl Store {
     /// Tells each stored version of one verification from now on. Subscribe before reading, so
     /// that no change is missed between the two.
     pub fn watch(&self, verification_id: VerificationId) -> VersionWatch {
-        self.0.changed.watch(verification_id)
+        self.0.changed.watch(verification_id.0)
+    }
+
+    /// The same for a text.
+    pub fn watch_message(&self, message_id: MessageId) -> VersionWatch {
+        self.0.changed.watch(message_id.0)
     }
 
     // Calls.

@@ -1,6 +1,7 @@
 //! `/v1/messages`: texts that a backend relays.
 
 pub mod input;
+pub mod preview;
 pub mod view;
 
 use axum::extract::State;

@@ -6,3 +6,4 @@ mod lives;
 mod operators;
 mod refusals;
 mod sends;
+mod texts;

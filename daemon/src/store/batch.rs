@@ -185,8 +185,9 @@ impl Writes {
     }
 }
 
-/// Versions to tell once the batch is committed.
-pub(crate) type Changes = BTreeMap<VerificationId, u32>;
+/// Versions to tell once the batch is committed, by the row's id: ids of different kinds never
+/// meet.
+pub(crate) type Changes = BTreeMap<u128, u32>;
 
 /// What a batch came to.
 #[derive(Debug)]

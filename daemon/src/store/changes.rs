@@ -1,20 +1,19 @@
-//! Who waits for the next version of a verification.
+//! Who waits for the next version of a verification or a text.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::ids::VerificationId;
 use crate::store::batch::Changes;
 
-/// The verifications that somebody watches. Only these cost anything when they change.
+/// The rows that somebody watches. Only these cost anything when they change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changed(Arc<Mutex<Watched>>);
 
 #[derive(Debug)]
 enum Watched {
-    Open(HashMap<VerificationId, watch::Sender<u32>>),
+    Open(HashMap<u128, watch::Sender<u32>>),
     Closed,
 }
 
@@ -29,13 +28,13 @@ impl Changed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn watch(&self, verification_id: VerificationId) -> VersionWatch {
+    pub(crate) fn watch(&self, id: u128) -> VersionWatch {
         let versions = match &mut *self.lock() {
-            Watched::Open(senders) => senders.entry(verification_id).or_default().subscribe(),
+            Watched::Open(senders) => senders.entry(id).or_default().subscribe(),
             // The sender is dropped at once: whoever waits is told that there is nothing to come.
             Watched::Closed => watch::channel(0).1,
         };
-        VersionWatch { verification_id, versions: Some(versions), changed: self.clone() }
+        VersionWatch { id, versions: Some(versions), changed: self.clone() }
     }
 
     /// Tells those who wait, after the commit.
@@ -54,19 +53,19 @@ impl Changed {
         *self.lock() = Watched::Closed;
     }
 
-    fn forget_unwatched(&self, verification_id: VerificationId) {
+    fn forget_unwatched(&self, id: u128) {
         if let Watched::Open(senders) = &mut *self.lock()
-            && senders.get(&verification_id).is_some_and(|sender| sender.receiver_count() == 0)
+            && senders.get(&id).is_some_and(|sender| sender.receiver_count() == 0)
         {
-            senders.remove(&verification_id);
+            senders.remove(&id);
         }
     }
 }
 
-/// Tells the versions of one verification that were committed since it was asked for.
+/// Tells the versions of one row that were committed since it was asked for.
 #[derive(Debug)]
 pub struct VersionWatch {
-    verification_id: VerificationId,
+    id: u128,
     /// Taken only when this is dropped.
     versions: Option<watch::Receiver<u32>>,
     changed: Changed,
@@ -86,7 +85,7 @@ impl VersionWatch {
 impl Drop for VersionWatch {
     fn drop(&mut self) {
         self.versions = None;
-        self.changed.forget_unwatched(self.verification_id);
+        self.changed.forget_unwatched(self.id);
     }
 }
 
@@ -104,25 +103,25 @@ mod tests {
     #[tokio::test]
     async fn a_version_told_before_the_wait_is_not_missed() {
         let changed = Changed::default();
-        let mut watch = changed.watch(VerificationId(1));
-        changed.tell(&Changes::from([(VerificationId(1), 3), (VerificationId(2), 9)]));
+        let mut watch = changed.watch(1);
+        changed.tell(&Changes::from([(1, 3), (2, 9)]));
         watch.above(2).await;
-        let mut late = changed.watch(VerificationId(1));
+        let mut late = changed.watch(1);
         late.above(2).await;
     }
 
     #[tokio::test]
     async fn what_nobody_watches_is_forgotten_and_closing_lets_all_go() {
         let changed = Changed::default();
-        let first = changed.watch(VerificationId(1));
-        let second = changed.watch(VerificationId(1));
+        let first = changed.watch(1);
+        let second = changed.watch(1);
         drop(first);
         assert_eq!(count(&changed), 1);
         drop(second);
         assert_eq!(count(&changed), 0);
-        let mut waiting = changed.watch(VerificationId(1));
+        let mut waiting = changed.watch(1);
         changed.close();
         waiting.above(7).await;
-        changed.watch(VerificationId(1)).above(7).await;
+        changed.watch(1).above(7).await;
     }
 }

@@ -59,6 +59,11 @@ pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<NewMessage, 
     })
 }
 
+/// Reads the body of a preview: the wording alone.
+pub(super) fn read_content(body: &Value) -> Result<Content, Problem> {
+    Faults::new().read(body, content)
+}
+
 fn content(object: &mut Object<'_, '_>) -> Option<Content> {
     let given = ["text", "template"].map(|name| object.value(name).is_some());
     let text = object.text("text", TEXT);

@@ -177,10 +177,10 @@ impl<'a> Plan<'a> {
         let mut changes = Changes::new();
         for (id, held) in std::mem::take(&mut self.verifications) {
             if self.write_verification(&held) {
-                changes.insert(id, held.after.version);
+                changes.insert(id.0, held.after.version);
             }
         }
-        for held in std::mem::take(&mut self.messages).into_values() {
+        for (id, held) in std::mem::take(&mut self.messages) {
             match held.before {
                 None => {
                     let row = message_row(self.keys, self.rng, &held.after);
@@ -188,6 +188,7 @@ impl<'a> Plan<'a> {
                 }
                 Some(before) if before.version != held.after.version => {
                     self.writes.changed_messages.push(message_change_row(&held.after));
+                    changes.insert(id.0, held.after.version);
                 }
                 Some(_) => {}
             }
