@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::identity::Branch;
 use crate::message::WriteFault;
 use crate::transaction::{ClientInput, ClientSend, ClientTell, NonInviteClient};
-use crate::transport::Remote;
+use crate::transport::{Remote, TransportError};
 use crate::user_agent::common::{Common, Owner};
 
 /// A request that was sent and is repeated until it is answered.
@@ -17,6 +17,8 @@ pub(crate) struct Request {
     trunk: u32,
     /// Empty once the final response came: nothing is repeated then.
     bytes: Box<[u8]>,
+    /// Whether it was sent again because its connection broke.
+    is_repeated: bool,
 }
 
 /// How a request came to its end, or nearer to it.
@@ -46,7 +48,8 @@ impl Request {
         let terms = common.terms(&remote);
         let bytes = common.outbox.write(transmit, write)?.into();
         common.branches.insert(branch, owner);
-        Some(Self { machine: NonInviteClient::start(now, &terms), branch, remote, trunk, bytes })
+        let machine = NonInviteClient::start(now, &terms);
+        Some(Self { machine, branch, remote, trunk, bytes, is_repeated: false })
     }
 
     /// Where it went.
@@ -100,8 +103,19 @@ impl Request {
         Progress::Nothing
     }
 
-    /// The network refused what we sent to its peer.
-    pub(crate) fn handle_transport_error(&mut self, now: Instant, common: &mut Common) -> Progress {
+    /// The network lost what we sent to its peer. When a connection broke that had been open, the
+    /// far side may never have seen the request: it is sent once more.
+    pub(crate) fn handle_transport_error(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        kind: TransportError,
+    ) -> Progress {
+        if kind == TransportError::Reset && self.machine.is_open() && !self.is_repeated {
+            self.is_repeated = true;
+            self.send_again(common);
+            return Progress::Nothing;
+        }
         self.step(now, common, ClientInput::TransportError)
     }
 
@@ -114,9 +128,7 @@ impl Request {
         let terms = common.terms(&self.remote);
         let step = self.machine.step(now, &terms, input);
         if step.send == Some(ClientSend::Request) {
-            let transmit = common.transmit(self.remote, self.trunk);
-            common.outbox.send(transmit, &self.bytes);
-            common.counters.retransmissions += 1;
+            self.send_again(common);
         }
         if !self.machine.is_open() {
             self.bytes = Box::default();
@@ -127,5 +139,11 @@ impl Request {
             Some(ClientTell::Timeout) => Progress::Timeout,
             Some(ClientTell::TransportError) => Progress::TransportError,
         }
+    }
+
+    fn send_again(&self, common: &mut Common) {
+        let transmit = common.transmit(self.remote, self.trunk);
+        common.outbox.send(transmit, &self.bytes);
+        common.counters.retransmissions += 1;
     }
 }

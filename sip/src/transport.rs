@@ -103,9 +103,46 @@ pub enum ConnectionChange {
     Opened {
         /// The far end, with its connection.
         remote: Remote,
+        /// The trunk whose requests it was opened for; `None`: the far side opened it.
+        trunk: Option<TrunkHandle>,
+    },
+    /// It could not be opened for this trunk's requests; nothing that waited for it was sent.
+    Failed {
+        /// The far end.
+        remote: Remote,
+        /// The trunk.
+        trunk: TrunkHandle,
+        /// Why.
+        kind: TransportError,
     },
     /// It is gone, by either side's wish or by an error.
     Closed,
+}
+
+/// A stream connection that is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connection {
+    pub(crate) remote: Remote,
+    /// Whose requests it was opened for; `None`: the far side opened it.
+    pub(crate) trunk: Option<u32>,
+}
+
+/// What was sent to a far end and not read there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loss {
+    pub(crate) remote: Remote,
+    /// Only this trunk's packets are concerned; `None`: everybody's.
+    pub(crate) trunk: Option<u32>,
+    pub(crate) kind: TransportError,
+}
+
+impl Loss {
+    /// Whether what a trunk sent to `remote` is lost. Which connection it was to travel by is no
+    /// matter: one connection leads to a far end for each trunk.
+    pub(crate) fn concerns(&self, trunk: u32, remote: &Remote) -> bool {
+        self.trunk.is_none_or(|concerned| concerned == trunk)
+            && (self.remote.transport, self.remote.address) == (remote.transport, remote.address)
+    }
 }
 
 /// Why the network refused what we sent.
@@ -115,7 +152,7 @@ pub enum TransportError {
     Refused,
     /// ICMP host or network unreachable.
     Unreachable,
-    /// The connection broke after it was open.
+    /// The connection broke after it was open: what waits for an answer is sent once more.
     Reset,
     /// The local socket could not send.
     Local,

@@ -120,7 +120,8 @@ pub struct TrunkSettings {
     pub external: External,
     /// Time between OPTIONS to each target; `None`: none are sent.
     pub options_ping: Option<Duration>,
-    /// Time between keep-alive CRLFs behind NAT (RFC 5626 section 4.4.1); `None`: none.
+    /// Time between keep-alive CRLFs behind NAT over UDP; `None`: none. Whoever holds a stream
+    /// connection keeps it alive itself (RFC 5626 section 4.4.1).
     pub keep_alive: Option<Duration>,
     /// Header fields that carry the caller ID.
     pub caller_id_in: Vec<CallerIdHeader>,

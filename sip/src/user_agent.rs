@@ -28,7 +28,7 @@ use crate::server::transactions::{Keys, ServerTransaction};
 use crate::settings::Settings;
 use crate::text::active::ActiveText;
 use crate::timer::TimerQueue;
-use crate::transport::{ConnectionHandle, Remote, Transmit, TransportError};
+use crate::transport::{Connection, ConnectionHandle, Loss, Remote, Transmit, TransportError};
 use crate::trunk::list::Trunks;
 use arena::Arena;
 use common::{Common, Owner};
@@ -61,7 +61,7 @@ struct Core {
     /// An answer while it is written.
     answer: Vec<u8>,
     /// Stream connections that are open, with their far ends.
-    connections: BTreeMap<ConnectionHandle, Remote>,
+    connections: BTreeMap<ConnectionHandle, Connection>,
     /// How many trunks are on their way out.
     leaving: usize,
     is_shutting_down: bool,
@@ -125,16 +125,7 @@ impl UserAgent {
 
     /// The network refused what we sent to `remote`.
     pub fn handle_transport_error(&mut self, now: Instant, remote: Remote, kind: TransportError) {
-        // What the network's reason was changes nothing here: each says that nobody read it.
-        let _: TransportError = kind;
-        // Requests are sent to an address; which connection leads there is the driver's to know.
-        let remote = Remote { connection: None, ..remote };
-        let core = &mut self.core;
-        core.calls_transport_error(now, &remote);
-        core.texts_transport_error(now, &remote);
-        core.releases_transport_error(now, &remote);
-        core.trunks_transport_error(now, &remote);
-        core.wind_down(now);
+        self.core.handle_loss(now, &Loss { remote, trunk: None, kind });
     }
 
     /// Moves the next message into `out`, in place of what was there, and tells where it goes.

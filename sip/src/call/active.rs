@@ -19,7 +19,7 @@ use crate::outcome::{CallEnd, CallFacts, Stop, usual_cause};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
 use crate::transaction::{ClientInput, ClientSend, ClientTell, InviteClient, Terms};
-use crate::transport::Remote;
+use crate::transport::{Loss, Remote, TransportError};
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
@@ -71,6 +71,8 @@ struct Round {
     cseq: u32,
     branch: Branch,
     machine: InviteClient,
+    /// Whether it was sent again because its connection broke.
+    is_repeated: bool,
 }
 
 /// What the final response says beside its class.
@@ -110,6 +112,7 @@ impl ActiveCall {
                 cseq: FIRST_CSEQ,
                 branch: Branch::derive(&request.identity, Purpose::Invite, FIRST_CSEQ),
                 machine: InviteClient::start(now, &terms),
+                is_repeated: false,
             },
             refused: Vec::new(),
             credentials: Credentials::default(),
@@ -152,7 +155,12 @@ impl ActiveCall {
             expires_s: 0,
             limits,
             state: State::undoing(now, &limits),
-            round: Round { cseq: call.last_cseq, branch, machine: InviteClient::Proceeding },
+            round: Round {
+                cseq: call.last_cseq,
+                branch,
+                machine: InviteClient::Proceeding,
+                is_repeated: false,
+            },
             refused: Vec::new(),
             credentials: Credentials::default(),
             cancel: None,
@@ -274,23 +282,28 @@ impl ActiveCall {
         }
     }
 
-    /// The network refused what went to `remote`. `false`: nothing of this call went there.
+    /// The network lost what went to a far end. `false`: nothing of this call went there.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
-        remote: &Remote,
+        loss: &Loss,
     ) -> bool {
-        let is_concerned = self.forks.handle_transport_error(now, common, remote);
-        if self.remote != *remote {
+        let is_concerned = self.forks.handle_transport_error(now, common, (self.trunk, loss));
+        if !loss.concerns(self.trunk, &self.remote) {
             return is_concerned;
+        }
+        let progress = match &mut self.cancel {
+            Some(cancel) => cancel.handle_transport_error(now, common, loss.kind),
+            None => Progress::Nothing,
+        };
+        if self.goes_once_more(loss.kind) {
+            self.round.is_repeated = true;
+            self.send_invite(common);
+            return true;
         }
         let terms = common.terms(&self.remote);
         let told = self.round.machine.step(now, &terms, ClientInput::TransportError).tell;
-        let progress = match &mut self.cancel {
-            Some(cancel) => cancel.handle_transport_error(now, common),
-            None => Progress::Nothing,
-        };
         if told.is_some() || progress == Progress::TransportError {
             self.enter(now, TimelineEvent::TransportError);
             self.step(now, common, Input::TransportError, None);
@@ -299,6 +312,13 @@ impl ActiveCall {
             self.cancel_failed(common);
         }
         true
+    }
+
+    /// Whether an INVITE that nobody answered yet is sent over another connection: its own one
+    /// broke, perhaps before the far side read it.
+    fn goes_once_more(&self, kind: TransportError) -> bool {
+        let is_open = matches!(self.round.machine, InviteClient::Calling { .. });
+        kind == TransportError::Reset && is_open && !self.round.is_repeated
     }
 
     /// Does what a transition asks for. `status` is that of the response that led to it.

@@ -7,7 +7,7 @@ use crate::dialog::Dialog;
 use crate::message::Message;
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
-use crate::transport::Remote;
+use crate::transport::{Loss, Remote};
 use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
 
@@ -122,17 +122,17 @@ impl Forks {
         }
     }
 
-    /// The network refused what went to `remote`. `false`: no BYE went there.
+    /// The network lost what went to a far end. `false`: no BYE went there.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
-        remote: &Remote,
+        (trunk, loss): (u32, &Loss),
     ) -> bool {
         let byes = self.list.iter_mut().filter_map(|fork| fork.bye.as_mut());
         let mut is_concerned = false;
-        for bye in byes.filter(|bye| bye.remote() == *remote) {
-            let _: Progress = bye.handle_transport_error(now, common);
+        for bye in byes.filter(|bye| loss.concerns(trunk, &bye.remote())) {
+            let _: Progress = bye.handle_transport_error(now, common, loss.kind);
             is_concerned = true;
         }
         is_concerned

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::identity::{Branch, Identifiers, Purpose};
 use crate::message::{AddressValue, HeaderName, Message, Method, WriteFault, Writer};
 use crate::request::{Progress, Request};
+use crate::transport::Loss;
 use crate::transport::Remote;
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
@@ -163,16 +164,16 @@ impl ActiveText {
         }
     }
 
-    /// The network refused what went to `remote`.
+    /// The network lost what went to a far end.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
-        remote: &Remote,
+        loss: &Loss,
     ) {
         let (Phase::Waiting(request) | Phase::Told(request)) = &mut self.phase else { return };
-        if request.remote() == *remote
-            && request.handle_transport_error(now, common) == Progress::TransportError
+        if loss.concerns(self.trunk, &request.remote())
+            && request.handle_transport_error(now, common, loss.kind) == Progress::TransportError
         {
             self.tell(common, None, None);
         }

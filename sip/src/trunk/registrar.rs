@@ -11,7 +11,7 @@ use crate::message::{AddressValue, HeaderName, Message, Method, WriteFault, Writ
 use crate::registration::{Command, Register, Registrant, Registration};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
-use crate::transport::Remote;
+use crate::transport::Loss;
 use crate::trunk::state::remote_of;
 use crate::user_agent::common::{Common, Owner};
 
@@ -95,20 +95,22 @@ impl Registrar {
         }
     }
 
-    /// The network refused what went to `remote`.
+    /// The network lost what went to a far end.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
-        remote: &Remote,
+        loss: &Loss,
     ) {
-        let progress = match self.request.as_mut().filter(|request| request.remote() == *remote) {
-            Some(request) => request.handle_transport_error(now, common),
+        let trunk = self.trunk;
+        let lost = |request: &&mut Request| loss.concerns(trunk, &request.remote());
+        let progress = match self.request.as_mut().filter(lost) {
+            Some(request) => request.handle_transport_error(now, common, loss.kind),
             None => Progress::Nothing,
         };
         match progress {
             Progress::TransportError => self.machine.handle_no_answer(now, &mut common.rng),
-            _ => self.machine.unreachable(now, remote.address),
+            _ => self.machine.unreachable(now, loss.remote.address),
         }
     }
 

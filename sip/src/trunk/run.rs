@@ -12,7 +12,7 @@ use crate::identity::Branch;
 use crate::message::{Message, Method, Via};
 use crate::registration::{Command, Registration};
 use crate::timer::earlier;
-use crate::transport::{Remote, Target};
+use crate::transport::{Loss, Target};
 use crate::trunk::TrunkSettings;
 use crate::user_agent::common::Common;
 
@@ -28,7 +28,8 @@ const ROUNDS: usize = 8;
 impl Trunk {
     /// Starts what the settings ask for.
     pub(crate) fn start(&mut self, now: Instant, common: &mut Common) {
-        self.keep_alive_at = self.settings.keep_alive.map(|interval| now + interval);
+        let interval = self.settings.keep_alive.filter(|_| !self.settings.transport.is_reliable());
+        self.keep_alive_at = interval.map(|interval| now + interval);
         if self.settings.registrar.is_some() {
             let mut machine = Registration::new(self.settings.expires);
             machine.set_targets(now, self.targets.clone());
@@ -203,16 +204,16 @@ impl Trunk {
         }
     }
 
-    /// The network refused what went to `remote`.
+    /// The network lost what went to a far end.
     pub(crate) fn handle_transport_error(
         &mut self,
         now: Instant,
         common: &mut Common,
-        remote: &Remote,
+        loss: &Loss,
     ) {
-        self.pings.handle_transport_error(common, remote);
+        self.pings.handle_transport_error(common, &loss.remote);
         if let Some(registrar) = &mut self.registrar {
-            registrar.handle_transport_error(now, common, remote);
+            registrar.handle_transport_error(now, common, loss);
         }
         self.handle_timeout(now, common);
     }

@@ -8,7 +8,7 @@ use crate::call::active::ActiveCall;
 use crate::call::{CallHandle, CallRequest, InterruptedCall, PlaceCallError};
 use crate::identity::Branch;
 use crate::message::Message;
-use crate::transport::Remote;
+use crate::transport::Loss;
 use crate::trunk::TrunkHandle;
 use crate::trunk::state::Fate;
 
@@ -87,10 +87,10 @@ impl Core {
         self.settle_call(place);
     }
 
-    pub(super) fn calls_transport_error(&mut self, now: Instant, remote: &Remote) {
+    pub(super) fn calls_transport_error(&mut self, now: Instant, loss: &Loss) {
         for place in self.calls.places() {
             let Some(call) = self.calls.get_mut(place) else { continue };
-            if call.handle_transport_error(now, &mut self.common, remote) {
+            if call.handle_transport_error(now, &mut self.common, loss) {
                 self.settle_call(place);
             }
         }

@@ -1,12 +1,16 @@
 //! What arrives: who may write at all, and whom a message concerns.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::common::Owner;
 use super::{Core, UserAgent};
 use crate::identity::Branch;
 use crate::message::{Framing, Message, is_keep_alive};
-use crate::transport::{ConnectionChange, ConnectionHandle, Incoming, Remote, TransportError};
+use crate::transport::{
+    Connection, ConnectionChange, ConnectionHandle, Incoming, Loss, Remote, Transport,
+    TransportError,
+};
 
 impl UserAgent {
     /// Takes one datagram, or one message cut from a stream.
@@ -15,7 +19,9 @@ impl UserAgent {
     /// it is read, nothing is allocated, nobody is answered.
     pub fn handle_packet(&mut self, now: Instant, packet: Incoming<'_>) {
         let core = &mut self.core;
-        let Some(trunk) = core.trunks.of_peer(packet.source.address.ip()) else {
+        let opened_for = core.trunk_of_connection(packet.source);
+        let sender = opened_for.or_else(|| core.trunks.of_peer(packet.source.address.ip()));
+        let Some(trunk) = sender else {
             core.common.counters.strangers += 1;
             return;
         };
@@ -42,28 +48,59 @@ impl UserAgent {
         }
     }
 
-    /// A stream connection opened or closed. What waits for an answer over one that closed is
-    /// treated as refused, and a trunk that was registered over it registers at once.
+    /// Whether some trunk listens to this address: nobody else's connection needs to be kept.
+    pub fn listens_to(&self, peer: IpAddr) -> bool {
+        self.core.trunks.of_peer(peer).is_some()
+    }
+
+    /// A stream connection opened or closed. What waits for an answer over one that closed is sent
+    /// once more, for which the driver opens another one (RFC 5626 section 4.4), and a trunk that
+    /// was registered over it registers at once.
     pub fn handle_connection(
         &mut self,
         now: Instant,
         connection: ConnectionHandle,
         change: ConnectionChange,
     ) {
-        match change {
-            ConnectionChange::Opened { remote } => {
-                self.core.connections.insert(connection, remote);
+        let core = &mut self.core;
+        let loss = match change {
+            ConnectionChange::Opened { remote, trunk } => {
+                let trunk = trunk.map(|trunk| trunk.index);
+                core.connections.insert(connection, Connection { remote, trunk });
+                return;
             }
-            ConnectionChange::Closed => {
-                if let Some(remote) = self.core.connections.remove(&connection) {
-                    self.handle_transport_error(now, remote, TransportError::Reset);
+            ConnectionChange::Failed { remote, trunk, kind } => {
+                Loss { remote, trunk: Some(trunk.index), kind }
+            }
+            ConnectionChange::Closed => match core.connections.remove(&connection) {
+                Some(Connection { remote, trunk: trunk @ Some(_) }) => {
+                    Loss { remote, trunk, kind: TransportError::Reset }
                 }
-            }
-        }
+                // Nothing of ours was sent over a connection that the far side opened but answers,
+                // which it will ask for again.
+                Some(Connection { trunk: None, .. }) | None => return,
+            },
+        };
+        core.handle_loss(now, &loss);
     }
 }
 
 impl Core {
+    /// Tells everybody whom it concerns.
+    pub(super) fn handle_loss(&mut self, now: Instant, loss: &Loss) {
+        self.calls_transport_error(now, loss);
+        self.texts_transport_error(now, loss);
+        self.releases_transport_error(now, loss);
+        self.trunks_transport_error(now, loss);
+        self.wind_down(now);
+    }
+
+    /// The trunk for which a packet's connection was opened. Over TLS its far end has proved who
+    /// it is.
+    fn trunk_of_connection(&self, source: Remote) -> Option<u32> {
+        self.connections.get(&source.connection?)?.trunk
+    }
+
     /// `trunk` is one that listens to the source.
     fn handle_response(
         &mut self,
@@ -82,7 +119,8 @@ impl Core {
         }
     }
 
-    /// Whether the source is an address of the very trunk that the request was sent to.
+    /// Whether the source is an address of the very trunk that the request was sent to, or the far
+    /// end of a connection that was opened for it. What was sent under TLS is not answered outside.
     fn owner_trusts(&mut self, now: Instant, owner: Owner, source: Remote) -> bool {
         let trunk = match owner {
             Owner::Trunk(index) => Some(index),
@@ -91,9 +129,12 @@ impl Core {
             Owner::Release(place) => self.releases.get_mut(place).map(|release| release.trunk()),
             Owner::Server(_) => None,
         };
-        trunk
-            .and_then(|trunk| self.trunks.at(trunk))
-            .is_some_and(|trunk| trunk.trusts(now, source.address.ip()))
+        let opened_for = self.trunk_of_connection(source);
+        trunk.and_then(|trunk| self.trunks.at(trunk)).is_some_and(|trunk| {
+            opened_for == Some(trunk.index)
+                || (trunk.wire.transport != Transport::Tls || source.transport == Transport::Tls)
+                    && trunk.trusts(now, source.address.ip())
+        })
     }
 
     /// `false`: it belongs to no transaction of the owner after all.

@@ -12,7 +12,7 @@ use crate::call::forks::{Forks, Releaser};
 use crate::identity::CallId;
 use crate::message::{Message, Method};
 use crate::timer::earlier;
-use crate::transport::Remote;
+use crate::transport::{Loss, Remote};
 use crate::trunk::wire::Wire;
 
 /// Calls that are released at once: what one busy trunk may have had up when a process died.
@@ -119,10 +119,11 @@ impl Core {
         taken
     }
 
-    pub(super) fn releases_transport_error(&mut self, now: Instant, remote: &Remote) {
+    pub(super) fn releases_transport_error(&mut self, now: Instant, loss: &Loss) {
         for place in self.releases.places() {
             if let Some(release) = self.releases.get_mut(place) {
-                release.forks.handle_transport_error(now, &mut self.common, remote);
+                let trunk = release.trunk;
+                release.forks.handle_transport_error(now, &mut self.common, (trunk, loss));
             }
             self.settle_release(now, place);
         }

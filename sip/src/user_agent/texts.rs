@@ -7,7 +7,7 @@ use super::{Core, UserAgent};
 use crate::message::Message;
 use crate::text::active::ActiveText;
 use crate::text::{MessageHandle, OutboundMessage, SendMessageError};
-use crate::transport::Remote;
+use crate::transport::Loss;
 use crate::trunk::TrunkHandle;
 use crate::trunk::state::Fate;
 
@@ -52,11 +52,11 @@ impl Core {
         self.settle_text(place, was_waiting);
     }
 
-    pub(super) fn texts_transport_error(&mut self, now: Instant, remote: &Remote) {
+    pub(super) fn texts_transport_error(&mut self, now: Instant, loss: &Loss) {
         for place in self.texts.places() {
             let Some(text) = self.texts.get_mut(place) else { continue };
             let was_waiting = text.is_waiting();
-            text.handle_transport_error(now, &mut self.common, remote);
+            text.handle_transport_error(now, &mut self.common, loss);
             self.settle_text(place, was_waiting);
         }
     }

@@ -7,7 +7,7 @@ use super::{Core, UserAgent};
 use crate::event::Event;
 use crate::identity::Branch;
 use crate::message::Message;
-use crate::transport::{Remote, Target};
+use crate::transport::{Loss, Target};
 use crate::trunk::state::{Fate, Trunk};
 use crate::trunk::{TrunkHandle, TrunkSettings};
 
@@ -117,11 +117,12 @@ impl Core {
         .unwrap_or(false)
     }
 
-    pub(super) fn trunks_transport_error(&mut self, now: Instant, remote: &Remote) {
+    pub(super) fn trunks_transport_error(&mut self, now: Instant, loss: &Loss) {
         for index in self.trunks.indices() {
             self.with_trunk(index, |trunk, common| {
-                if trunk.trusts(now, remote.address.ip()) {
-                    trunk.handle_transport_error(now, common, remote);
+                let is_told = loss.trunk.is_none_or(|concerned| concerned == index);
+                if is_told && trunk.trusts(now, loss.remote.address.ip()) {
+                    trunk.handle_transport_error(now, common, loss);
                 }
             });
         }

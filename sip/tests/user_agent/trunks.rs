@@ -408,7 +408,7 @@ fn an_operator_may_ask_for_a_register_at_any_time() {
 }
 
 #[test]
-fn a_connection_that_closes_ends_what_waits_on_it_and_nothing_is_repeated_over_it() {
+fn what_waits_on_a_connection_that_closes_is_sent_once_over_another_one() {
     let mut settings = trunk_settings();
     settings.transport = Transport::Tcp;
     settings.targets = vec![Target { transport: Transport::Tcp, ..Target::udp(address(CARRIER)) }];
@@ -419,7 +419,7 @@ fn a_connection_that_closes_ends_what_waits_on_it_and_nothing_is_repeated_over_i
         address: address(CARRIER),
         connection: Some(connection),
     };
-    let opened = sip::ConnectionChange::Opened { remote };
+    let opened = sip::ConnectionChange::Opened { remote, trunk: Some(bench.trunk) };
     bench.ua.handle_connection(bench.now, connection, opened);
     let (_, invite) = bench.invite();
     assert!(invite.header("Via").starts_with("SIP/2.0/TCP "));
@@ -427,6 +427,14 @@ fn a_connection_that_closes_ends_what_waits_on_it_and_nothing_is_repeated_over_i
     bench.wait(secs(5));
     bench.assert_silent();
     bench.ua.handle_connection(bench.now, connection, sip::ConnectionChange::Closed);
+    bench.drain();
+    assert_eq!(bench.take("INVITE").header("Via"), invite.header("Via"));
+    let failed = sip::ConnectionChange::Failed {
+        remote: sip::Remote { connection: None, ..remote },
+        trunk: bench.trunk,
+        kind: sip::TransportError::Refused,
+    };
+    bench.ua.handle_connection(bench.now, sip::ConnectionHandle(2), failed);
     bench.drain();
     assert_eq!(bench.end().outcome, sip::CallOutcome::TrunkDown);
     bench.assert_clean();

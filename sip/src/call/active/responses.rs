@@ -141,6 +141,7 @@ impl ActiveCall {
             cseq,
             branch: Branch::derive(&self.identity, Purpose::Invite, cseq),
             machine: InviteClient::start(now, &self.terms(common)),
+            is_repeated: false,
         };
         self.refused.reserve_exact(1);
         self.refused.push(std::mem::replace(&mut self.round, next));
@@ -204,7 +205,7 @@ impl ActiveCall {
         common.branches.remove(&self.round.branch);
         let cseq = self.round.cseq.wrapping_add(1);
         let branch = Branch::derive(&self.identity, Purpose::Invite, cseq);
-        self.round = Round { cseq, branch, machine: InviteClient::Proceeding };
+        self.round = Round { cseq, branch, machine: InviteClient::Proceeding, is_repeated: false };
         self.state = State::undoing(now, &self.limits);
         common.branches.insert(branch, Owner::Call(self.place));
         self.send_cancel(now, common);
