@@ -11,7 +11,7 @@ use std::time::Duration;
 use config::Config;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sip::Transport;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,10 @@ const STATE_FOLDER: &str = "/var/lib/dozvon";
 /// Work that must end before the process does gets this long: longer than the call loop's own
 /// limit, so that its last reports are written.
 const STOP_LIMIT: Duration = Duration::from_secs(11);
+
+/// Connections that may wait to be accepted, where the system allows so many: a burst of clients
+/// beyond it is taken for a flood of SYNs.
+const BACKLOG: u32 = 4_096;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -340,11 +344,23 @@ async fn serve(
     connections: &Connections,
 ) -> Result<SocketAddr, StartError> {
     let failed = |cause| StartError::Listen { place: address.to_string(), cause };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = bind_tcp(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!("listening on http://{bound}");
     app.tasks().spawn(connections.clone().serve_tcp(listener, router));
     Ok(bound)
+}
+
+/// As the runtime binds, but with a longer queue.
+fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a process that ended are no reason not to start.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Binds the command line's socket for root and our own user only. One that a dead process left

@@ -10,6 +10,7 @@ mod backend;
 mod batch;
 mod changes;
 mod convert;
+mod gather;
 mod idempotency;
 mod limit;
 mod load;
@@ -43,12 +44,13 @@ use crate::ids::{CallId, MessageId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::batch::unseal_response;
 use crate::store::changes::Changed;
+use crate::store::gather::Gather;
 use crate::store::limit::LimitLog;
 use crate::store::reader::{Reader, page_limit};
 use crate::store::request::{
     ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, Task, limit_hash,
 };
-use crate::store::row::UnallocatedRow;
+use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
 use crate::store::writer::{QUEUE, Written};
 use crate::verification::model::Verification;
@@ -148,6 +150,9 @@ struct Inner {
     keys: Keys,
     clock: Clock,
     reader: Reader,
+    /// Single verifications and keys, which many ask for at once.
+    single: Gather<VerificationId, Verification>,
+    single_keys: Gather<ApiKeyId, ApiKeyRow>,
     requests: mpsc::Sender<Request>,
     changed: Changed,
     written: Arc<Written>,
@@ -231,8 +236,8 @@ impl Store {
         who: &Who,
         verification_id: VerificationId,
     ) -> Result<Option<Verification>, StoreError> {
-        let found = self.0.reader.verifications_by_id(&self.0.keys, &[verification_id]).await?;
-        Ok(found.into_iter().find(|found| who.sees(&found.account, found.live)))
+        let found = self.0.single.get(verification_id).await?;
+        Ok(found.filter(|found| who.sees(&found.account, found.live)))
     }
 
     /// Verifications, newest first.
@@ -448,7 +453,7 @@ impl Store {
 
     /// The key with this id, also when it is revoked or has expired.
     pub async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        self.0.reader.api_key(id.as_str()).await?.map(ApiKey::from_row).transpose()
+        self.0.single_keys.get(id.clone()).await?.map(ApiKey::from_row).transpose()
     }
 
     /// Revokes a key; false: there is none with this id. Doing it twice keeps the first time.

@@ -11,17 +11,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::ids::VerificationId;
 use crate::secrets::Keys;
 use crate::store::backend::{Backend, Core};
 use crate::store::changes::Changed;
+use crate::store::gather::Gather;
 use crate::store::migrations;
 use crate::store::postgres::{self, PgWriter};
 use crate::store::reader::Reader;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
+use crate::store::row::ApiKeyRow;
 use crate::store::sqlite::{self, SqliteWriter};
 use crate::store::writer::{QUEUE, Writer, Written};
-use crate::store::{Inner, Location, OpenError, Store, StoreError};
+use crate::store::{ApiKeyId, Inner, Location, OpenError, Store, StoreError};
+use crate::verification::model::Verification;
 
 /// Between two rounds of housekeeping.
 const CHORE_EVERY: Duration = Duration::from_secs(600);
@@ -167,7 +171,20 @@ impl Store {
             closing: closing.clone(),
         };
         tasks.spawn(writer.run(waiting));
-        let inner = Inner { keys, clock, reader, requests, changed, written, closing, tasks };
+        let single = gather_verifications(&tasks, &closing, &reader, &keys);
+        let single_keys = gather_keys(&tasks, &closing, &reader);
+        let inner = Inner {
+            keys,
+            clock,
+            reader,
+            single,
+            single_keys,
+            requests,
+            changed,
+            written,
+            closing,
+            tasks,
+        };
         let store = Self(Arc::new(inner));
         // The partitions of this week have to be there before the first row.
         if let Err(error) = store.keep_house_once(&retention).await {
@@ -188,6 +205,42 @@ impl Store {
         }
         Ok(report.more)
     }
+}
+
+fn gather_verifications(
+    tasks: &TaskTracker,
+    closing: &CancellationToken,
+    reader: &Reader,
+    keys: &Keys,
+) -> Gather<VerificationId, Verification> {
+    let (reader, keys) = (reader.clone(), keys.clone());
+    Gather::start(tasks, closing.clone(), move |ids: Vec<VerificationId>| {
+        let (reader, keys) = (reader.clone(), keys.clone());
+        async move {
+            let found = reader.verifications_by_id(&keys, &ids).await?;
+            Ok(found.into_iter().map(|found| (found.verification_id, found)).collect())
+        }
+    })
+}
+
+fn gather_keys(
+    tasks: &TaskTracker,
+    closing: &CancellationToken,
+    reader: &Reader,
+) -> Gather<ApiKeyId, ApiKeyRow> {
+    let reader = reader.clone();
+    Gather::start(tasks, closing.clone(), move |ids: Vec<ApiKeyId>| {
+        let reader = reader.clone();
+        async move {
+            let asked = ids.iter().map(|id| id.as_str().to_owned()).collect();
+            let found = reader.api_keys_by_id(asked).await?;
+            let row_of = |id: ApiKeyId| {
+                let row = found.iter().find(|row| row.api_key_id == id.as_str())?;
+                Some((id, row.clone()))
+            };
+            Ok(ids.into_iter().filter_map(row_of).collect())
+        }
+    })
 }
 
 /// Holds no store between its rounds, so that one that everybody dropped comes to its end.

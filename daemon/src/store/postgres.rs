@@ -17,6 +17,7 @@ use crate::ids::VerificationId;
 use crate::store::backend::{BatchError, Core, Fault};
 use crate::store::batch::{Committed, Needs, Plan, Writes};
 use crate::store::load::load_batch;
+use crate::store::reader::READ_DEADLINE;
 use crate::store::request::Request;
 use crate::store::retention::{CHORE_ROWS, Chore, ChoreReport, Week, blank_all};
 use crate::store::row::BatchRow;
@@ -78,7 +79,7 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
 pub(crate) fn readers(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(READERS)
-        .acquire_timeout(CONNECT_DEADLINE)
+        .acquire_timeout(READ_DEADLINE)
         .connect_lazy_with(options)
 }
 

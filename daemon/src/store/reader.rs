@@ -319,8 +319,21 @@ impl Reader {
         fetch!(self, fetch_all, LIMITS, list())
     }
 
-    pub(crate) async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, StoreError> {
-        fetch!(self, fetch_optional, API_KEY, id)
+    pub(crate) async fn api_keys_by_id(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<Vec<ApiKeyRow>, StoreError> {
+        match self {
+            Self::Sqlite(pool) => {
+                let ids = sqlite::api_key_list(ids);
+                let query = sqlx::query_as(sqlite::sql::API_KEYS_BY_ID).bind(ids);
+                bounded(query.fetch_all(pool)).await
+            }
+            Self::Postgres(pool) => {
+                let query = sqlx::query_as(postgres::sql::API_KEYS_BY_ID).bind(ids);
+                bounded(query.fetch_all(pool)).await
+            }
+        }
     }
 
     pub(crate) async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {

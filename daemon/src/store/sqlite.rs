@@ -131,7 +131,8 @@ async fn run(
     Ok(Committed { changes, rows })
 }
 
-fn api_key_list(ids: impl IntoIterator<Item = String>) -> String {
+/// Keys' ids as one value to bind.
+pub(crate) fn api_key_list(ids: impl IntoIterator<Item = String>) -> String {
     // Ids are ten letters and digits: nothing needs an escape.
     let quoted: Vec<_> = ids.into_iter().map(|id| format!("\"{id}\"")).collect();
     format!("[{}]", quoted.join(","))

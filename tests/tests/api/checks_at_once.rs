@@ -10,27 +10,12 @@ use crate::{cannot_run, rings};
 
 const AT_ONCE: usize = 500;
 
-/// Presents every code at the same moment.
-/// A busy machine refuses some of 500 requests at once a few times.
-const TRIES: usize = 50;
-
-/// Presents all codes at once. A 503 says that nothing was done, so its client asks again, as
-/// often as [`TRIES`] allows.
+/// Presents every code at the same moment, each on a connection of its own.
 async fn present(gateway: &Gateway, id: &str, codes: Vec<String>) -> Vec<Answer> {
     let mut tasks = tokio::task::JoinSet::new();
     for code in codes {
         let (api, path) = (gateway.api().clone(), format!("/v1/verifications/{id}/check"));
-        tasks.spawn(async move {
-            let body = serde_json::json!({"code": code});
-            let mut answer = api.post(&path, &body).await;
-            for _ in 1..TRIES {
-                if answer.status != 503 {
-                    break;
-                }
-                answer = api.post(&path, &body).await;
-            }
-            answer
-        });
+        tasks.spawn(async move { api.post(&path, &serde_json::json!({"code": code})).await });
     }
     tasks.join_all().await
 }

@@ -8,6 +8,7 @@ use daemon::store::{
 };
 use daemon::verification::machine::Input;
 use daemon::verification::model::StoredNumber;
+use dozvon_tests::database::Look;
 use sqlx::{Connection, PgConnection};
 
 use crate::on_both;
@@ -16,6 +17,7 @@ use crate::world::{World, ended};
 on_both! {
     numbers_are_blanked_and_records_go_when_their_time_has_come,
     the_wording_of_a_text_goes_after_a_day,
+    a_tail_that_was_shown_is_forgotten_in_time,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -86,6 +88,21 @@ async fn the_wording_of_a_text_goes_after_a_day(world: World) {
         let read = world.store.message(&Who::Gateway, id).await.unwrap().unwrap();
         assert_eq!(read.text.as_deref(), text, "after {days} days");
     }
+}
+
+async fn a_tail_that_was_shown_is_forgotten_in_time(world: World) {
+    let tails = async |world: &World| {
+        let counts = Look::into(&world.url).await.row_counts().await;
+        let count = counts.iter().find(|(table, _)| table.contains("shown_tail"));
+        *count.expect("there is such a table").1
+    };
+    world.stored("+79161234567", "+74951230042").await;
+    keep_house(&world).await;
+    assert_eq!(tails(&world).await, 1);
+    world.clock.advance(8 * DAY);
+    world.stored("+79161234567", "+74951230043").await;
+    keep_house(&world).await;
+    assert_eq!(tails(&world).await, 1, "only the new one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -344,11 +344,11 @@ pub(crate) const TAILS_OF_NUMBER: &str = concat!(
 pub(crate) const IS_UNALLOCATED: &str = "
      select until from unallocated_number where to_hmac = $1 and until > $2";
 
-pub(crate) const API_KEY: &str = concat!(
+pub(crate) const API_KEYS_BY_ID: &str = concat!(
     "select",
     api_key_columns!(),
     "
-     from api_key where api_key_id = $1"
+     from api_key where api_key_id = any($1)"
 );
 
 pub(crate) const API_KEYS: &str = concat!(
@@ -540,8 +540,8 @@ pub(crate) const FORGET_LIMITS: &str = "
          select limit_hmac from limit_counter where forgotten_at < $1 limit $2)";
 
 pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where to_hmac in (
-         select tail_hmac from shown_tail where shown_at < $1 limit $2)";
+     delete from shown_tail where (to_hmac, tail_hmac) in (
+         select to_hmac, tail_hmac from shown_tail where shown_at < $1 limit $2)";
 
 pub(crate) const FORGET_UNALLOCATED: &str = "
      delete from unallocated_number where to_hmac in (

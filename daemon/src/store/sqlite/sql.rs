@@ -353,11 +353,11 @@ pub(crate) const TAILS_OF_NUMBER: &str = concat!(
 pub(crate) const IS_UNALLOCATED: &str = "
      select until from unallocated_number where to_hmac = ?1 and until > ?2";
 
-pub(crate) const API_KEY: &str = concat!(
+pub(crate) const API_KEYS_BY_ID: &str = concat!(
     "select",
     api_key_columns!(),
     "
-     from api_key where api_key_id = ?1"
+     from api_key where api_key_id in (select value from json_each(?1))"
 );
 
 pub(crate) const API_KEYS: &str = concat!(

@@ -9,8 +9,8 @@ pub(crate) const FORGET_LIMITS: &str = "
          select limit_hmac from limit_counter where forgotten_at < ?1 limit ?2)";
 
 pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where to_hmac in (
-         select tail_hmac from shown_tail where shown_at < ?1 limit ?2)";
+     delete from shown_tail where (to_hmac, tail_hmac) in (
+         select to_hmac, tail_hmac from shown_tail where shown_at < ?1 limit ?2)";
 
 pub(crate) const FORGET_UNALLOCATED: &str = "
      delete from unallocated_number where to_hmac in (
