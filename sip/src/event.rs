@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{CallHandle, CallSummary};
+use crate::inbound::{IncomingCall, IncomingText};
 use crate::text::MessageSummary;
 use crate::transport::Transport;
 use crate::trunk::{HostPort, TrunkHandle};
@@ -70,6 +71,10 @@ pub enum Event {
     },
     /// A text's transaction ended.
     MessageEnded(MessageSummary),
+    /// Somebody called us. The call was refused.
+    IncomingCall(IncomingCall),
+    /// Somebody wrote to us, and waits for `answer_text`.
+    IncomingText(IncomingText),
     /// The user agent has un-registered everywhere and has nothing left to send.
     ShutDown,
 }

@@ -10,8 +10,10 @@ mod dialog;
 pub mod event;
 mod hex;
 mod identity;
+pub mod inbound;
 mod media;
 pub mod message;
+mod network;
 pub mod number;
 pub mod outcome;
 pub mod registration;
@@ -30,6 +32,11 @@ pub use call::{
     TimelineEntry, TimelineEvent,
 };
 pub use event::{Event, RegistrationState};
+pub use inbound::{
+    CallRefusal, CalledSource, Caller, CallerSource, InboundSettings, IncomingCall, IncomingText,
+    IncomingTextHandle, TextAnswer,
+};
+pub use network::{Network, NetworkError};
 pub use number::{CallerId, Secret, UserPart, UserPartError};
 pub use outcome::CallOutcome;
 pub use settings::Settings;

@@ -2,4 +2,6 @@
 
 pub(crate) mod answer;
 pub mod check;
+pub(crate) mod parties;
+pub(crate) mod text;
 pub(crate) mod transactions;

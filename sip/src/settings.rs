@@ -1,5 +1,7 @@
 //! What a user agent is told once, when it is made.
 
+use std::time::Duration;
+
 use crate::timer::Timings;
 
 /// What holds for all trunks of one user agent.
@@ -18,6 +20,11 @@ pub struct Settings {
     /// Requests that one trunk may send us in a second, each repeat counted; others are dropped
     /// and counted.
     pub requests_per_second: u32,
+    /// Texts from outside that may wait for our answer, over all trunks; more are told 503.
+    pub max_incoming_texts: usize,
+    /// How long such a text waits; then it is told 480. Below the 32 s after which the sender
+    /// gives it up (RFC 3261 Timer F).
+    pub incoming_text_limit: Duration,
     /// Texts of one trunk that may wait for their answer.
     pub max_texts: usize,
     /// REGISTERs that may leave in a second over all trunks when many bindings are lost at once.
@@ -34,6 +41,8 @@ impl Settings {
             product: String::from("Dozvon"),
             max_server_transactions: 4096,
             requests_per_second: 200,
+            max_incoming_texts: 256,
+            incoming_text_limit: Duration::from_secs(8),
             max_texts: 256,
             registers_per_second: 40,
         }

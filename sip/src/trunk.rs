@@ -10,6 +10,7 @@ pub(crate) mod wire;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::inbound::InboundSettings;
 use crate::number::{Secret, UserPart};
 use crate::transport::{Target, Transport};
 
@@ -137,6 +138,8 @@ pub struct TrunkSettings {
     pub max_calls: u32,
     /// Whether texts may leave by MESSAGE.
     pub sms: bool,
+    /// How its calls and texts are known and read.
+    pub inbound: InboundSettings,
 }
 
 impl TrunkSettings {
@@ -173,6 +176,7 @@ impl TrunkSettings {
             ring_signal: RingSignal::Ringing,
             max_calls: u32::MAX,
             sms: false,
+            inbound: InboundSettings::default(),
         }
     }
 }

@@ -58,6 +58,8 @@ struct Core {
     releases_by_call: BTreeMap<CallId, u32>,
     servers: Arena<ServerTransaction>,
     server_keys: Keys,
+    /// Texts from outside that wait for their answer.
+    texts_awaiting: usize,
     /// An answer while it is written.
     answer: Vec<u8>,
     /// Stream connections that are open, with their far ends.
@@ -95,6 +97,7 @@ impl UserAgent {
             releases_by_call: BTreeMap::new(),
             servers: Arena::default(),
             server_keys: Keys::new(),
+            texts_awaiting: 0,
             answer: Vec::new(),
             connections: BTreeMap::new(),
             leaving: 0,

@@ -115,10 +115,18 @@ impl Status {
     pub const UNSUPPORTED_URI_SCHEME: Self = Self(416);
     /// 420.
     pub const BAD_EXTENSION: Self = Self(420);
+    /// 404.
+    pub const NOT_FOUND: Self = Self(404);
+    /// 480.
+    pub const TEMPORARILY_UNAVAILABLE: Self = Self(480);
     /// 481.
     pub const NO_TRANSACTION: Self = Self(481);
+    /// 486.
+    pub const BUSY_HERE: Self = Self(486);
     /// 487.
     pub const REQUEST_TERMINATED: Self = Self(487);
+    /// 488.
+    pub const NOT_ACCEPTABLE_HERE: Self = Self(488);
     /// 501.
     pub const NOT_IMPLEMENTED: Self = Self(501);
     /// 503.

@@ -13,8 +13,8 @@ use crate::message::{
 };
 
 /// The methods served here, as Allow lists them. An INVITE is served by a refusal that a caller
-/// understands; a MESSAGE is judged by its body first and then refused too.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+/// understands.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE";
 
 /// The body types served here, as Accept lists them.
 pub const ACCEPT: &str = "application/sdp, text/plain";

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use super::TrunkHandle;
 use super::state::Trunk;
+use crate::message::Uri;
+use crate::network::Network;
 
 /// Trunks by index; an index is not used again.
 #[derive(Debug)]
@@ -12,11 +14,13 @@ pub(crate) struct Trunks {
     list: Vec<Option<Box<Trunk>>>,
     /// Every address that some trunk listens to, with the trunk; sorted.
     peers: Vec<(IpAddr, u32)>,
+    /// The networks from which requests of some trunk come besides.
+    networks: Vec<(Network, u32)>,
 }
 
 impl Trunks {
     pub(crate) fn new(shard: u16) -> Self {
-        Self { shard, list: Vec::new(), peers: Vec::new() }
+        Self { shard, list: Vec::new(), peers: Vec::new(), networks: Vec::new() }
     }
 
     /// Adds a trunk that `make` builds from its index.
@@ -60,18 +64,68 @@ impl Trunks {
 
     /// The first trunk that listens to this address.
     pub(crate) fn of_peer(&self, ip: IpAddr) -> Option<u32> {
+        self.all_of_peer(ip).next()
+    }
+
+    /// The first trunk with this address in one of its networks. Requests alone come from there:
+    /// what we send goes to resolved addresses, and its answers come from them.
+    pub(crate) fn of_network(&self, ip: IpAddr) -> Option<u32> {
+        self.all_of_network(ip).next()
+    }
+
+    /// The trunk whose call or text this is: of those that listen to the address the one that the
+    /// Request-URI's `line` token names, else the one whose Contact has its user, else the first.
+    pub(crate) fn of_request(&self, ip: IpAddr, uri: &Uri<'_>) -> Option<&Trunk> {
+        let known =
+            || self.all_of_peer(ip).chain(self.all_of_network(ip)).filter_map(|at| self.get(at));
+        if let Some(line) = uri.params.value("line") {
+            let bears = |trunk: &&Trunk| {
+                let own = trunk.settings.line.as_ref().filter(|_| trunk.settings.inbound.line);
+                own.is_some_and(|own| own.as_bytes() == line)
+            };
+            if let Some(trunk) = known().find(bears) {
+                return Some(trunk);
+            }
+        }
+        let by_address = self.all_of_peer(ip).filter_map(|at| self.get(at));
+        let by_address = by_address.filter(|trunk| trunk.settings.inbound.addresses);
+        let by_network = self.all_of_network(ip).filter_map(|at| self.get(at));
+        let mut first = None;
+        for trunk in by_address.chain(by_network) {
+            if uri.user == Some(trunk.settings.contact_user.reveal().as_bytes()) {
+                return Some(trunk);
+            }
+            first.get_or_insert(trunk);
+        }
+        first
+    }
+
+    fn get(&self, index: u32) -> Option<&Trunk> {
+        self.list.get(index as usize)?.as_deref()
+    }
+
+    fn all_of_peer(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
         let ip = ip.to_canonical();
         let at = self.peers.partition_point(|(peer, _)| *peer < ip);
-        self.peers.get(at).filter(|(peer, _)| *peer == ip).map(|(_, trunk)| *trunk)
+        self.peers[at..].iter().take_while(move |(peer, _)| *peer == ip).map(|(_, trunk)| *trunk)
+    }
+
+    fn all_of_network(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
+        self.networks.iter().filter(move |(network, _)| network.contains(ip)).map(|(_, at)| *at)
     }
 
     /// Brings the addresses in line with the trunks.
     pub(crate) fn collect_peers(&mut self) {
         let mut peers = std::mem::take(&mut self.peers);
+        let mut networks = std::mem::take(&mut self.networks);
         peers.clear();
+        networks.clear();
         for trunk in self.iter() {
             peers.extend(trunk.peers().map(|ip| (ip, trunk.index)));
+            let own = trunk.settings.inbound.networks.iter();
+            networks.extend(own.map(|network| (*network, trunk.index)));
         }
+        self.networks = networks;
         peers.sort_unstable();
         peers.dedup();
         self.peers = peers;

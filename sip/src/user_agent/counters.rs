@@ -17,6 +17,14 @@ pub struct Counters {
     pub forks_refused: u64,
     /// Requests that were answered.
     pub requests_answered: u64,
+    /// Calls and texts from a known address that no trunk's `inbound` lets in; they were told 404.
+    pub unmatched: u64,
+    /// Calls that were told to the daemon.
+    pub incoming_calls: u64,
+    /// Texts that were told to the daemon.
+    pub incoming_texts: u64,
+    /// Texts that nobody answered in time; they were told 480.
+    pub texts_unanswered: u64,
     /// Requests above a trunk's rate, dropped.
     pub requests_over_rate: u64,
     /// Requests that found no free server transaction, dropped.

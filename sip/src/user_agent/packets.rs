@@ -19,9 +19,10 @@ impl UserAgent {
     /// it is read, nothing is allocated, nobody is answered.
     pub fn handle_packet(&mut self, now: Instant, packet: Incoming<'_>) {
         let core = &mut self.core;
+        let ip = packet.source.address.ip();
         let opened_for = core.trunk_of_connection(packet.source);
-        let sender = opened_for.or_else(|| core.trunks.of_peer(packet.source.address.ip()));
-        let Some(trunk) = sender else {
+        let peer = opened_for.or_else(|| core.trunks.of_peer(ip));
+        let Some(trunk) = peer.or_else(|| core.trunks.of_network(ip)) else {
             core.common.counters.strangers += 1;
             return;
         };
@@ -34,6 +35,10 @@ impl UserAgent {
             false => Framing::Datagram,
         };
         match self.parser.parse(packet.bytes, framing) {
+            // What we send goes to resolved addresses only, and nobody else can answer it.
+            Ok(message) if message.status().is_some() && peer.is_none() => {
+                core.common.counters.strangers += 1;
+            }
             Ok(message) if message.status().is_some() => {
                 core.handle_response(now, (trunk, packet.source), &message);
                 core.wind_down(now);
@@ -50,7 +55,8 @@ impl UserAgent {
 
     /// Whether some trunk listens to this address: nobody else's connection needs to be kept.
     pub fn listens_to(&self, peer: IpAddr) -> bool {
-        self.core.trunks.of_peer(peer).is_some()
+        let trunks = &self.core.trunks;
+        trunks.of_peer(peer).or_else(|| trunks.of_network(peer)).is_some()
     }
 
     /// A stream connection opened or closed. What waits for an answer over one that closed is sent
@@ -97,7 +103,7 @@ impl Core {
 
     /// The trunk for which a packet's connection was opened. Over TLS its far end has proved who
     /// it is.
-    fn trunk_of_connection(&self, source: Remote) -> Option<u32> {
+    pub(super) fn trunk_of_connection(&self, source: Remote) -> Option<u32> {
         self.connections.get(&source.connection?)?.trunk
     }
 

@@ -23,7 +23,7 @@ fn options_is_answered_200_with_what_we_can() {
     let mut bench = Bench::new();
     bench.receive(&request("OPTIONS", "1", ""));
     let answer = bench.take("200");
-    assert_eq!(answer.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS");
+    assert_eq!(answer.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE");
     assert_eq!(answer.header("Accept"), "application/sdp, text/plain");
     assert_eq!(answer.header("Server"), "Dozvon");
     assert_eq!(parameter(answer.header("To"), "tag").unwrap().len(), 16);
@@ -83,7 +83,7 @@ fn what_we_do_not_serve_is_said_so() {
         ("SUBSCRIBE", "405"),
         ("NOTIFY", "405"),
         ("REFER", "405"),
-        ("MESSAGE", "405"),
+        ("MESSAGE", "488"),
         ("FROBNICATE", "501"),
         ("BYE", "481"),
         ("CANCEL", "481"),
@@ -93,7 +93,7 @@ fn what_we_do_not_serve_is_said_so() {
         let answer = only(&mut bench);
         assert_eq!(answer.kind(), status, "{method}");
         if matches!(status, "405" | "501") {
-            assert_eq!(answer.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS");
+            assert_eq!(answer.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE");
         }
     }
 }

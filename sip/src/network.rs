@@ -1,4 +1,4 @@
-//! Networks from which a key may be used.
+//! Networks: from which a trunk's requests come, or a key may be used.
 
 use std::fmt;
 use std::net::IpAddr;
