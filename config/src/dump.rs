@@ -11,6 +11,7 @@ use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
 use crate::config::purpose::Purpose;
 use crate::config::trunk::Trunk;
+use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
 use crate::section::scalar::Choice;
 use writer::Writer;
@@ -150,9 +151,24 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     out.value("priority", trunk.priority);
     out.text("sms", &if trunk.sms { "message" } else { "off" });
     out.text("sms_from", &trunk.sms_from.reveal());
+    inbound(out, trunk);
     if let Some(price) = &trunk.price_per_call {
         out.text("price_per_call", price);
     }
+}
+
+/// How calls and texts of the trunk are known and read.
+fn inbound(out: &mut Writer, trunk: &Trunk) {
+    let inbound = &trunk.inbound;
+    let words = [("line", inbound.line), ("address", inbound.addresses)];
+    let words = words.into_iter().filter(|(_, is_set)| *is_set).map(|(word, _)| word.to_owned());
+    let networks = inbound.networks.iter().map(ToString::to_string);
+    let ways: Vec<_> = words.chain(networks).map(|way| format!("\"{way}\"")).collect();
+    let answer = inbound.refusal.status().code();
+    out.value("inbound", format!("{{ match = [{}], answer = {answer} }}", ways.join(", ")));
+    out.texts("did_from", inbound.called_from.iter().map(|from| word(&CALLED, from)));
+    out.texts("cli_from", inbound.caller_from.iter().map(|from| word(&CALLER, from)));
+    out.value("cli_trusted", trunk.cli_trusted);
 }
 
 /// The caller ID's fields, form and country, and From's user.
@@ -196,6 +212,8 @@ fn account(out: &mut Writer, name: &str, account: &Account) {
     }
     out.texts("purposes", &account.purposes);
     out.texts("senders", account.senders.iter().map(sip::UserPart::reveal));
+    let numbers = account.inbound_numbers.iter();
+    out.texts("inbound_numbers", numbers.map(dialplans::NumberRange::reveal));
     if let Some(region) = &account.default_region {
         out.text("default_region", region);
     }

@@ -42,6 +42,26 @@ fn an_empty_file_is_a_daemon_without_trunks_on_loopback() {
 }
 
 #[test]
+fn what_comes_in_is_read_as_the_trunk_says_it() {
+    use sip::{CallRefusal, CalledSource, CallerSource, InboundSettings, Network};
+    let plain = trunk("targets = [\"10.0.0.1\"]");
+    assert_eq!((plain.inbound, plain.cli_trusted), (InboundSettings::default(), false));
+    let trunk = trunk(
+        "targets = [\"10.0.0.1\"]\ninbound = { match = [\"line\", \"10.1.0.0/16\"], answer = 486 }\n\
+         did_from = [\"to\"]\ncli_from = [\"pai\", \"from\"]\ncli_trusted = true",
+    );
+    let expected = InboundSettings {
+        line: true,
+        addresses: false,
+        networks: vec![Network::parse("10.1.0.0/16").unwrap()],
+        called_from: vec![CalledSource::To],
+        caller_from: vec![CallerSource::PAssertedIdentity, CallerSource::From],
+        refusal: CallRefusal::Busy,
+    };
+    assert_eq!((trunk.inbound, trunk.cli_trusted), (expected, true));
+}
+
+#[test]
 fn the_example_warns_of_its_public_trunk_and_of_nothing_else() {
     let warnings = checked(EXAMPLE).warnings;
     let codes: Vec<&str> = warnings.diagnostics.iter().map(|d| d.code.as_str()).collect();

@@ -102,6 +102,12 @@ pub(crate) fn rang(trunk: &TrunkName, after: std::time::Duration) {
     histogram!("dozvon_post_dial_delay_seconds", "trunk" => trunk.to_string()).record(after);
 }
 
+/// A call or a text from outside found the application busy.
+pub(crate) fn inbound_missed(trunk: &TrunkName, kind: &'static str) {
+    counter!("dozvon_inbound_missed_total", "trunk" => trunk.to_string(), "kind" => kind)
+        .increment(1);
+}
+
 /// One HTTP request was answered: counted and timed by route and status.
 pub(crate) fn http_request(method: &str, route: &str, status: u16, took: std::time::Duration) {
     let labels = [
@@ -131,6 +137,10 @@ pub fn describe_metrics() {
     describe_gauge!("dozvon_calls_up", "calls that have not ended, by trunk");
     describe_counter!("dozvon_calls_ended_total", "calls that ended, by trunk and outcome");
     describe_counter!("dozvon_sip_socket_errors_total", "errors that a SIP socket reported");
+    describe_counter!(
+        "dozvon_inbound_missed_total",
+        "calls and texts from outside for which there was no room"
+    );
     describe_counter!("dozvon_verifications_created_total", "verifications made, by purpose");
     describe_counter!("dozvon_verifications_ended_total", "verifications, by purpose and end");
     describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");

@@ -7,6 +7,7 @@
 
 mod breaker;
 mod icmp;
+mod inbound;
 mod media;
 mod reports;
 mod resolver;
@@ -27,6 +28,7 @@ use dialplans::{TrunkHealth, TrunkName};
 
 use crate::ids::CallId;
 
+pub use inbound::Inbound;
 pub use sockets::BindError;
 pub use trunk_table::{TrunkStatus, TrunkTable};
 
@@ -157,6 +159,11 @@ enum Command {
         call: sip::InterruptedCall,
         done: oneshot::Sender<Option<u16>>,
     },
+    AnswerText {
+        text: sip::IncomingTextHandle,
+        answer: sip::TextAnswer,
+    },
+    Listen(mpsc::Sender<Inbound>),
     Trunk(TrunkName, TrunkCommand),
     Ping(oneshot::Sender<()>),
     ShutDown,
@@ -206,6 +213,19 @@ impl Driver {
         let (done, answer) = oneshot::channel();
         self.command(Command::CancelInterrupted { trunk, call, done }).await;
         answer.await.ok().flatten()
+    }
+
+    /// What comes in over the trunks, from here on to this listener alone. While nobody listens,
+    /// and when the listener is slow, texts are told 503 and calls are refused and counted.
+    pub async fn listen(&self) -> mpsc::Receiver<Inbound> {
+        let (listener, inbound) = mpsc::channel(inbound::INBOUND_LIMIT);
+        self.command(Command::Listen(listener)).await;
+        inbound
+    }
+
+    /// Answers a text from outside; nothing when its sender was told to try later meanwhile.
+    pub async fn answer_text(&self, text: sip::IncomingTextHandle, answer: sip::TextAnswer) {
+        self.command(Command::AnswerText { text, answer }).await;
     }
 
     /// Does what an operator asks of a trunk. False: no trunk has that name.

@@ -62,6 +62,23 @@ impl NumberRange {
         self.last.value() - self.first.value() + 1
     }
 
+    /// Whether a number is in it.
+    pub fn contains(&self, number: &E164) -> bool {
+        // Numbers of other lengths lie outside, for the ends have one length.
+        (self.first..=self.last).contains(number)
+    }
+
+    /// Whether some number is in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// The number at a place, the first at 0; `None` behind the last.
+    pub fn nth(&self, place: u64) -> Option<E164> {
+        let number = self.first.value().checked_add(place)?;
+        E164::from_value(number).filter(|number| self.contains(number))
+    }
+
     /// The range in the form that [`NumberRange::parse`] reads, in clear, for the
     /// operator's own file; never for a log line.
     pub fn reveal(&self) -> String {

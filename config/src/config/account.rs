@@ -1,6 +1,6 @@
 //! `[accounts.NAME]`: who may use what.
 
-use dialplans::{PoolChoice, Region};
+use dialplans::{NumberRange, PoolChoice, Region};
 use sip::UserPart;
 
 use crate::name::PurposeName;
@@ -14,6 +14,9 @@ pub struct Account {
     pub purposes: Vec<PurposeName>,
     /// The sender names its texts may carry; empty: only the trunk's own.
     pub senders: Vec<UserPart>,
+    /// Its own numbers: texts to them are its texts, and its users call them to prove theirs. No
+    /// number is in two accounts.
+    pub inbound_numbers: Vec<NumberRange>,
     /// The region by which numbers without `+` are read; `None`: such numbers are refused.
     pub default_region: Option<Region>,
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dialplans::{DialError, DialFormat, E164, Translation, TrunkDialling, TrunkName};
 use sip::{
-    CallerId, CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, Secret, Target,
-    Transport, TrunkSettings, UserPart,
+    CallerId, CallerIdHeader, DigestAlgorithm, External, HostPort, InboundSettings, RingSignal,
+    Secret, Target, Transport, TrunkSettings, UserPart,
 };
 
 use crate::config::secret::SecretRef;
@@ -83,6 +83,10 @@ pub struct Trunk {
     pub sms: bool,
     /// User part of From in a text whose sender is not given.
     pub sms_from: UserPart,
+    /// How its calls and texts are known and read.
+    pub inbound: InboundSettings,
+    /// Whether a calling number that it asserts proves who calls.
+    pub cli_trusted: bool,
     /// What one answered call or one text costs; `None`: not known.
     pub price_per_call: Option<Price>,
 }
@@ -119,6 +123,7 @@ impl Trunk {
             ring_signal: self.ring_signal,
             max_calls: self.max_calls,
             sms: self.sms,
+            inbound: self.inbound.clone(),
             ..TrunkSettings::new(self.name.as_str(), &self.domain, self.user.clone(), local)
         }
     }

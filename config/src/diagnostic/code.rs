@@ -60,6 +60,7 @@ codes! {
     Error HeaderReserved = "header-reserved", "A header field that we write ourselves.";
     Error BadDialling = "bad-dialling", "A dial prefix or country code cannot be.";
     Error BadPrice = "bad-price", "A text is no price.";
+    Error BadNetwork = "bad-network", "A text is no network.";
     Error BadNumber = "bad-number", "A text is no number or range of numbers.";
     Error BadCodeLength = "bad-code-length", "Numbers have no more digits than their code.";
     Error BadPrefix = "bad-prefix", "A text is no prefix of numbers.";
@@ -73,6 +74,8 @@ codes! {
     Error TrunkUnreachable = "trunk-unreachable", "Nothing says where a trunk is.";
     Error TrunkWithoutUser = "trunk-without-user", "A trunk registers without a user.";
     Error CallerIdHidden = "caller-id-hidden", "No header field shows the caller ID.";
+    Error CliNeverProved = "cli-never-proved", "A trunk is trusted with what it does not assert.";
+    Error InboundNumberTwice = "inbound-number-twice", "Two accounts have one number.";
     Error TimeoutsDisagree = "timeouts-disagree", "A limit that can never be reached.";
     Error LimitsDisagree = "limits-disagree", "A limit that another one makes void.";
     Error PoolUnknownTrunk = "pool-unknown-trunk", "A pool names a trunk that is not there.";
@@ -90,6 +93,7 @@ codes! {
     Error SmsTrunkWithoutTexts = "sms-trunk-without-texts", "The trunk for texts sends none.";
     Warning SecretInFile = "secret-in-file", "A secret stands in the file itself.";
     Warning CodeInClear = "code-in-clear", "Codes cross a public network in clear.";
+    Warning CliForgeable = "cli-forgeable", "Calling numbers are trusted that anybody could forge.";
     Warning ApiInClear = "api-in-clear", "API keys may cross a network in clear.";
     Warning OperatorOpen = "operator-open", "Health and metrics are served to anybody.";
     Warning TrunkWithoutPassword = "trunk-without-password", "A trunk registers without a password.";

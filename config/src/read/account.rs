@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dialplans::{PoolChoice, PoolName, Region};
+use dialplans::{NumberRange, PoolChoice, PoolName, Region};
 
 use crate::config::account::Account;
 use crate::diagnostic::Code;
@@ -26,6 +26,7 @@ pub(crate) fn read_all(
         pools: PoolChoice::Any,
         purposes: all_purposes(names),
         senders: Vec::new(),
+        inbound_numbers: Vec::new(),
         default_region: None,
     };
     let mut accounts = BTreeMap::from([(AccountName::default_account(), default)]);
@@ -76,8 +77,12 @@ fn read(section: &Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Accoun
     let senders = section.texts_or_none(faults, "senders").unwrap_or_default();
     let senders = parse_each(faults, "senders", Code::BadUser, senders, user_part);
     let senders = senders.into_iter().map(|sender| sender.value).collect();
+    let numbers = section.texts_or_none(faults, "inbound_numbers").unwrap_or_default();
+    let numbers =
+        parse_each(faults, "inbound_numbers", Code::BadNumber, numbers, NumberRange::parse);
+    let inbound_numbers = numbers.into_iter().map(|range| range.value).collect();
     let default_region = section.parsed(faults, "default_region", Code::BadRegion, Region::parse);
-    Account { pools, purposes, senders, default_region }
+    Account { pools, purposes, senders, inbound_numbers, default_region }
 }
 
 fn is_purpose(name: Spanned<&str>, names: &Names<'_>, faults: &mut Faults) -> bool {

@@ -2,9 +2,12 @@
 
 mod small_pools;
 
-use dialplans::{DialFormat, PoolChoice};
+use dialplans::{DialFormat, NumberRange, PoolChoice};
+use sip::Transport;
 
+use crate::address;
 use crate::config::Config;
+use crate::config::account::Account;
 use crate::config::trunk::Trunk;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
@@ -18,6 +21,8 @@ pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
     timeouts(root, config, faults);
     national_caller_ids(root, config, faults);
     small_pools::check(root, config, faults);
+    inbound_numbers(root, config, faults);
+    forgeable_callers(root, config, faults);
     if !faults.has_errors() {
         // With an error in the way, what seems unused may be only misspelt elsewhere.
         unused(root, config, faults);
@@ -78,6 +83,52 @@ fn national_caller_ids(root: &RawTable, config: &Config, faults: &mut Faults) {
                     message,
                 )
                 .help(format!("[trunks.{}] caller_id_format = \"e164\" or \"+e164\"", trunk.name));
+        }
+    }
+}
+
+/// A number that two accounts have: nobody could say whose a text is.
+fn inbound_numbers(root: &RawTable, config: &Config, faults: &mut Faults) {
+    let accounts: Vec<_> = config.accounts.iter().collect();
+    for (at, (name, account)) in accounts.iter().enumerate() {
+        let ranges = account.inbound_numbers.iter();
+        let shared = |range: &NumberRange| {
+            let earlier = accounts[..at].iter();
+            let other = |other: &&(_, &Account)| {
+                other.1.inbound_numbers.iter().any(|own| own.overlaps(range))
+            };
+            let mut earlier = earlier.filter(|(first, _)| first != name);
+            earlier.find(other).map(|(first, _)| first.to_string())
+        };
+        for first in ranges.filter_map(shared) {
+            let span = place(root, "accounts", name.as_str(), "inbound_numbers");
+            let message = format!("accounts {first:?} and {:?} share a number", name.as_str());
+            faults
+                .add(Code::InboundNumberTwice, span, message)
+                .help("a text belongs to the one account whose number it was sent to");
+        }
+    }
+}
+
+/// A datagram's source address is whatever its sender wrote, and with it goes the number of the
+/// caller.
+fn forgeable_callers(root: &RawTable, config: &Config, faults: &mut Faults) {
+    for trunk in config.trunks.values().filter(|trunk| trunk.cli_trusted) {
+        let host = |name: &str| address::is_public_host(name.trim_matches(['[', ']']));
+        let is_public = match (&trunk.targets[..], &trunk.registrar) {
+            ([], Some(registrar)) => host(&registrar.host),
+            ([], None) => host(&trunk.domain),
+            (targets, _) => targets.iter().any(|target| address::is_public(target.address.ip())),
+        };
+        if is_public && trunk.transport == Transport::Udp {
+            let span = place(root, "trunks", trunk.name.as_str(), "cli_trusted");
+            let message = format!(
+                "trunk {:?} is trusted with calling numbers over UDP on a public network",
+                trunk.name
+            );
+            faults.add(Code::CliForgeable, span, message).help(
+                "the source address of a datagram can be forged, and the number with it: reach the carrier by TLS, a VPN or a private link",
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading `[trunks.NAME]`.
 
 mod headers;
+pub(crate) mod inbound;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
     let default_ping = Duration::from_secs(if reach.registrar.is_some() { 0 } else { 30 });
     let keep_alive = section.seconds(faults, "keep_alive", 5..=600, Zero::MeansNever);
     let (ring_limit, no_ring_limit, no_answer_timeout) = timeouts(section, faults);
+    let (inbound, cli_trusted) = inbound::read(section, faults);
     let trunk = Trunk {
         name: name?,
         registrar: reach.registrar,
@@ -86,6 +88,8 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
             .choice(faults, "sms", &[("off", Some(false)), ("message", Some(true))])
             .unwrap_or(false),
         sms_from: user(section, "sms_from", faults).unwrap_or(identity.user.clone()),
+        inbound,
+        cli_trusted,
         price_per_call: section.parsed(faults, "price_per_call", Code::BadPrice, Price::parse),
         user: identity.user,
     };

@@ -11,6 +11,7 @@ use dialplans::TrunkName;
 use sip::{Event, Incoming, Remote, TrunkHandle, UserAgent};
 use tokio::sync::{mpsc, watch};
 
+use super::inbound::{Inbound, Listener};
 use super::media::MediaSink;
 use super::reports::Reports;
 use super::resolver::{Resolved, Resolver};
@@ -43,6 +44,7 @@ pub(super) struct Task {
     by_handle: HashMap<TrunkHandle, usize>,
     by_name: HashMap<TrunkName, usize>,
     reports: Reports,
+    listener: Listener,
     refusals: Vec<Refusal>,
     out: Vec<u8>,
     /// Whether something changed that the table shows.
@@ -75,6 +77,7 @@ impl Task {
             by_handle: HashMap::new(),
             by_name: HashMap::new(),
             reports: Reports::default(),
+            listener: Listener::default(),
             refusals: Vec::new(),
             out: Vec::with_capacity(2048),
             table_is_stale: true,
@@ -222,6 +225,8 @@ impl Task {
                     }
                 }
             }
+            Command::AnswerText { text, answer } => self.user_agent.answer_text(now, text, answer),
+            Command::Listen(listener) => self.listener.replace(listener),
             Command::Trunk(name, command) => self.trunk_command(now, &name, command),
             // Whoever asked may have stopped waiting.
             Command::Ping(answer) => drop(answer.send(())),
@@ -361,7 +366,32 @@ impl Task {
                 self.reports.interrupted_cancelled(call, status);
             }
             Event::MessageEnded(summary) => self.reports.message_ended(summary),
+            Event::IncomingCall(call) => {
+                if let Some(&place) = self.by_handle.get(&call.trunk) {
+                    let trunk = self.rooms[place].spec.name.clone();
+                    self.tell(now, Inbound::Call { trunk, call });
+                }
+            }
+            Event::IncomingText(text) => {
+                if let Some(&place) = self.by_handle.get(&text.trunk) {
+                    let trunk = self.rooms[place].spec.name.clone();
+                    self.tell(now, Inbound::Text { trunk, text });
+                }
+            }
             Event::ShutDown => self.finished = true,
+        }
+    }
+
+    /// Tells the application what came in. A text that it has no room for is told 503.
+    fn tell(&mut self, now: Instant, inbound: Inbound) {
+        let Err(inbound) = self.listener.tell(inbound) else { return };
+        match inbound {
+            Inbound::Call { trunk, .. } => crate::telemetry::inbound_missed(&trunk, "call"),
+            Inbound::Text { trunk, text } => {
+                crate::telemetry::inbound_missed(&trunk, "text");
+                self.user_agent.answer_text(now, text.text, sip::TextAnswer::Unavailable);
+                self.transmit(now);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::TrunkHandle;
 use super::state::Trunk;
 use crate::message::Uri;
 use crate::network::Network;
+use crate::transport::{Remote, Transport};
 
 /// Trunks by index; an index is not used again.
 #[derive(Debug)]
@@ -73,11 +74,27 @@ impl Trunks {
         self.all_of_network(ip).next()
     }
 
-    /// The trunk whose call or text this is: of those that listen to the address the one that the
-    /// Request-URI's `line` token names, else the one whose Contact has its user, else the first.
-    pub(crate) fn of_request(&self, ip: IpAddr, uri: &Uri<'_>) -> Option<&Trunk> {
-        let known =
-            || self.all_of_peer(ip).chain(self.all_of_network(ip)).filter_map(|at| self.get(at));
+    /// The trunk whose call or text this is: of those that listen to the source the one that the
+    /// Request-URI's `line` token names, else the one for which the connection was opened, else
+    /// the one whose Contact has the URI's user, else the first. A trunk over TLS takes nothing
+    /// that came in clear, where a source address proves little.
+    pub(crate) fn of_request(
+        &self,
+        source: Remote,
+        opened_for: Option<u32>,
+        uri: &Uri<'_>,
+    ) -> Option<&Trunk> {
+        let ip = source.address.ip();
+        let get = |at| {
+            let is_sealed = |trunk: &&Trunk| {
+                trunk.settings.transport != Transport::Tls || source.transport == Transport::Tls
+            };
+            self.get(at).filter(is_sealed)
+        };
+        let known = || {
+            let connected = opened_for.into_iter();
+            connected.chain(self.all_of_peer(ip)).chain(self.all_of_network(ip)).filter_map(get)
+        };
         if let Some(line) = uri.params.value("line") {
             let bears = |trunk: &&Trunk| {
                 let own = trunk.settings.line.as_ref().filter(|_| trunk.settings.inbound.line);
@@ -87,9 +104,12 @@ impl Trunks {
                 return Some(trunk);
             }
         }
-        let by_address = self.all_of_peer(ip).filter_map(|at| self.get(at));
-        let by_address = by_address.filter(|trunk| trunk.settings.inbound.addresses);
-        let by_network = self.all_of_network(ip).filter_map(|at| self.get(at));
+        let takes_all = |trunk: &&Trunk| trunk.settings.inbound.addresses;
+        if let Some(trunk) = opened_for.and_then(get).filter(takes_all) {
+            return Some(trunk);
+        }
+        let by_address = self.all_of_peer(ip).filter_map(get).filter(takes_all);
+        let by_network = self.all_of_network(ip).filter_map(get);
         let mut first = None;
         for trunk in by_address.chain(by_network) {
             if uri.user == Some(trunk.settings.contact_user.reveal().as_bytes()) {

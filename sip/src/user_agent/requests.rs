@@ -202,7 +202,8 @@ impl Core {
     /// The trunk whose call or text it is.
     fn owner(&self, arrived: &Arrived<'_, '_>) -> Option<u32> {
         let uri = arrived.request.request_uri()?;
-        self.trunks.of_request(arrived.source.address.ip(), &uri).map(|trunk| trunk.index)
+        let opened_for = self.trunk_of_connection(arrived.source);
+        self.trunks.of_request(arrived.source, opened_for, &uri).map(|trunk| trunk.index)
     }
 
     /// Answers, and keeps the answer for repeats. `false`: it may not be sent.
