@@ -15,14 +15,14 @@ pub enum Inbound {
         /// Over which trunk.
         trunk: TrunkName,
         /// Who called whom.
-        call: sip::IncomingCall,
+        call: Box<sip::IncomingCall>,
     },
     /// A text that waits for [`super::Driver::answer_text`].
     Text {
         /// Over which trunk.
         trunk: TrunkName,
         /// Who wrote what to whom.
-        text: sip::IncomingText,
+        text: Box<sip::IncomingText>,
     },
 }
 

@@ -369,13 +369,13 @@ impl Task {
             Event::IncomingCall(call) => {
                 if let Some(&place) = self.by_handle.get(&call.trunk) {
                     let trunk = self.rooms[place].spec.name.clone();
-                    self.tell(now, Inbound::Call { trunk, call });
+                    self.tell(now, Inbound::Call { trunk, call: Box::new(call) });
                 }
             }
             Event::IncomingText(text) => {
                 if let Some(&place) = self.by_handle.get(&text.trunk) {
                     let trunk = self.rooms[place].spec.name.clone();
-                    self.tell(now, Inbound::Text { trunk, text });
+                    self.tell(now, Inbound::Text { trunk, text: Box::new(text) });
                 }
             }
             Event::ShutDown => self.finished = true,
