@@ -3,6 +3,9 @@
 pub(crate) mod active;
 pub(crate) mod forks;
 pub(crate) mod machine;
+pub(crate) mod pracks;
+mod shape;
+pub(crate) mod talk;
 pub(crate) mod timeline;
 pub(crate) mod wire;
 
@@ -46,6 +49,17 @@ pub struct CallRequest {
     pub no_answer_timeout: Duration,
     /// Port of the socket that discards media, written into the SDP offer.
     pub media_port: u16,
+}
+
+/// A call to place that stays up once it is answered.
+#[derive(Clone, Debug)]
+pub struct VoiceCallRequest {
+    /// As for a flash call; its limits hold until the answer. Its media port is one that sends
+    /// and listens.
+    pub call: CallRequest,
+    /// From the answer; then BYE. At most 15 minutes are given: session timers, where a trunk
+    /// asks for them, are set so that no call this long has to be refreshed.
+    pub talk_limit: Duration,
 }
 
 /// A call that was up when the process died.

@@ -19,6 +19,8 @@ const MAX_FORWARDS: u32 = 70;
 pub(crate) struct Dialog {
     /// The Request-URI: the Contact of the 2xx, or the first Route when that one routes strictly.
     request_uri: Box<[u8]>,
+    /// Whether the request line names a router.
+    is_strict: bool,
     routes: Vec<Box<[u8]>>,
     from: Box<[u8]>,
     to: Box<[u8]>,
@@ -29,10 +31,10 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// From a 2xx. Requests go to the first Route, or to the Contact, when that is an address for
+    /// From a 2xx, or from a provisional response with a To tag. Requests go to the first Route, or to the Contact, when that is an address for
     /// which `is_trusted` holds; otherwise to `peer`, where the INVITE went: a far side cannot
     /// send us elsewhere.
-    pub(crate) fn from_success(
+    pub(crate) fn from_response(
         success: &Message<'_>,
         peer: Remote,
         is_trusted: impl Fn(IpAddr) -> bool,
@@ -57,6 +59,7 @@ impl Dialog {
             .and_then(|uri| address_of(&uri))
             .filter(|address| is_trusted(address.ip()));
         let mut request_uri: Box<[u8]> = target.into();
+        let is_strict = first_route.is_some_and(|route| !route.is_loose_route());
         if let Some(route) = first_route
             && !route.is_loose_route()
         {
@@ -68,6 +71,7 @@ impl Dialog {
         }
         Self {
             request_uri,
+            is_strict,
             routes,
             from: success.from.raw.to_vec().into(),
             to: success.to.raw.to_vec().into(),
@@ -118,6 +122,32 @@ impl Dialog {
         write_credentials(&mut writer, credentials);
         wire.write_product(&mut writer);
         writer.finish()
+    }
+
+    /// The PRACK of the provisional response with this number (RFC 3262 section 7.2).
+    pub(crate) fn write_prack(
+        &self,
+        out: &mut Vec<u8>,
+        wire: &Wire,
+        branch: Branch,
+        (nth, credentials): (u32, &Credentials),
+        rseq: u32,
+    ) -> Result<(), WriteFault> {
+        let mut writer = self.start(out, wire, Method::Prack, branch, self.cseq(nth));
+        let invite = self.invite_cseq;
+        writer.header(HeaderName::RAck, format_args!("{rseq} {invite} {}", Method::Invite));
+        write_credentials(&mut writer, credentials);
+        wire.write_product(&mut writer);
+        writer.finish()
+    }
+
+    /// Takes the Contact of a further INVITE of the far side (RFC 3261 section 12.2.2). Where its
+    /// requests go stays as it is, and so does the request line of a strict route.
+    pub(crate) fn refresh(&mut self, request: &Message<'_>) {
+        let contact = request.headers.contacts().find_map(|contact| contact.ok()?.uri().ok());
+        if let Some(uri) = contact.filter(|_| !self.is_strict) {
+            self.request_uri = without_headers(&uri).into();
+        }
     }
 
     fn start<'b>(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::call::{CallHandle, CallSummary};
 use crate::inbound::{IncomingCall, IncomingText};
+use crate::media::RemoteMedia;
 use crate::text::MessageSummary;
 use crate::transport::Transport;
 use crate::trunk::{HostPort, TrunkHandle};
@@ -46,6 +47,25 @@ pub enum Event {
         status: u16,
         /// Since the first INVITE.
         after: Duration,
+    },
+    /// A call for a voice was answered and is up. A 2xx whose session description is none that we
+    /// can speak to, or that points outside the trunk, is released at once: then `Ended` follows
+    /// without this.
+    Answered {
+        /// Which call.
+        call: CallHandle,
+        /// Since the first INVITE.
+        after: Duration,
+        /// Where the far side wants its audio.
+        media: RemoteMedia,
+    },
+    /// The far side of a call that is up wants its audio elsewhere or otherwise: on hold, or not
+    /// any more, or with another codec.
+    MediaChanged {
+        /// Which call.
+        call: CallHandle,
+        /// Where the far side wants its audio.
+        media: RemoteMedia,
     },
     /// Our CANCEL left after ringing: the flash call did its work.
     Cancelled {

@@ -29,13 +29,14 @@ pub mod user_agent;
 
 pub use call::{
     CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, PlaceCallError,
-    TimelineEntry, TimelineEvent,
+    TimelineEntry, TimelineEvent, VoiceCallRequest,
 };
 pub use event::{Event, RegistrationState};
 pub use inbound::{
     CallRefusal, CalledSource, Caller, CallerSource, InboundSettings, IncomingCall, IncomingText,
     IncomingTextHandle, TextAnswer,
 };
+pub use media::{Codec, Direction, RemoteMedia};
 pub use network::{Network, NetworkError};
 pub use number::{CallerId, Secret, UserPart, UserPartError};
 pub use outcome::CallOutcome;
@@ -46,6 +47,7 @@ pub use transport::{
     TransportError,
 };
 pub use trunk::{
-    CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, TrunkHandle, TrunkSettings,
+    CallerIdHeader, DigestAlgorithm, External, HostPort, Rel100, RingSignal, TrunkHandle,
+    TrunkSettings,
 };
 pub use user_agent::{Counters, UserAgent};

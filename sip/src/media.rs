@@ -1,3 +1,6 @@
-//! Media: the offer that every INVITE carries.
+//! Media: what an INVITE offers, and what the far side says to it.
 
+mod description;
 pub(crate) mod sdp;
+
+pub use description::{Codec, Direction, RemoteMedia};

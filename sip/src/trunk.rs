@@ -11,6 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::inbound::InboundSettings;
+use crate::media::Codec;
+use crate::network::Network;
 use crate::number::{Secret, UserPart};
 use crate::transport::{Target, Transport};
 
@@ -66,6 +68,17 @@ pub enum RingSignal {
     RingingOrSessionProgress,
     /// Every 101–199 but 181, 182 and 199.
     Any,
+}
+
+/// Whether provisional responses may be acknowledged by PRACK (RFC 3262).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rel100 {
+    /// Not offered. A 421 that requires it mends that once for each call.
+    Off,
+    /// Offered by Supported.
+    Supported,
+    /// Asked for by Require. A 420 mends that once for each call.
+    Required,
 }
 
 /// Which address of ours the far side should write to.
@@ -134,6 +147,14 @@ pub struct TrunkSettings {
     pub headers: Vec<(String, String)>,
     /// What counts as ringing.
     pub ring_signal: RingSignal,
+    /// Reliable provisional responses.
+    pub rel100: Rel100,
+    /// Codecs that are offered, best first; at least one.
+    pub codecs: Vec<Codec>,
+    /// The address written into session descriptions; `None`: that of our Contact.
+    pub media_external: Option<IpAddr>,
+    /// Where audio may go beside the trunk's own addresses.
+    pub media_networks: Vec<Network>,
     /// Calls at once; places beyond it are refused with `ChannelsBusy`.
     pub max_calls: u32,
     /// Whether texts may leave by MESSAGE.
@@ -174,6 +195,10 @@ impl TrunkSettings {
             user_phone: false,
             headers: Vec::new(),
             ring_signal: RingSignal::Ringing,
+            rel100: Rel100::Off,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+            media_external: None,
+            media_networks: Vec::new(),
             max_calls: u32::MAX,
             sms: false,
             inbound: InboundSettings::default(),

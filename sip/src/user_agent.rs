@@ -8,6 +8,7 @@ mod outbox;
 mod packets;
 mod releases;
 mod requests;
+mod talks;
 mod texts;
 mod trunks;
 
@@ -53,6 +54,8 @@ struct Core {
     common: Common,
     trunks: Trunks,
     calls: Arena<ActiveCall>,
+    /// Calls that are up, by their Call-ID.
+    talks: BTreeMap<CallId, u32>,
     texts: Arena<ActiveText>,
     releases: Arena<Release>,
     releases_by_call: BTreeMap<CallId, u32>,
@@ -92,6 +95,7 @@ impl UserAgent {
             common,
             trunks: Trunks::new(shard),
             calls: Arena::default(),
+            talks: BTreeMap::new(),
             texts: Arena::default(),
             releases: Arena::default(),
             releases_by_call: BTreeMap::new(),

@@ -350,6 +350,8 @@ impl Task {
             Event::Cancelled { call } => {
                 self.reports.progress(call, |progress| progress.cancelled = true);
             }
+            // Only calls for a voice stay up, and none is placed from here.
+            Event::Answered { .. } | Event::MediaChanged { .. } => {}
             Event::LateRinging { call, .. } => {
                 self.reports.late_ringing(call);
             }

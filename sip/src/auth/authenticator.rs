@@ -180,6 +180,19 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Writes `credentials` anew for a request that is repeated for another reason than a
+    /// challenge: each nonce with its next count.
+    pub fn repeat(
+        &mut self,
+        rng: &mut ChaCha20Rng,
+        request: AuthRequest<'_>,
+        credentials: &mut Credentials,
+    ) {
+        if !credentials.is_empty() {
+            self.write(rng, request, credentials);
+        }
+    }
+
     /// Takes note of a response to a request that carried `credentials`: one that shows that
     /// they were accepted pins their realms. May be called for each response.
     pub fn settled(&mut self, method: &str, credentials: &Credentials, status: u16) {

@@ -1,36 +1,37 @@
 //! A call under way: its INVITEs, their CANCEL, and what must be undone.
 
 mod responses;
+mod sending;
+mod voice;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::forks::{Forks, Releaser};
-use super::machine::{Cause, End, Input, Limits, Reason, State, Step};
+use super::machine::{Input, Limits, State, Step};
+use super::pracks::Pracks;
+use super::shape::Shape;
+use super::talk::{Talk, Voice};
 use super::timeline::Timeline;
-use super::wire::{InviteLines, Lines};
-use super::{CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, TimelineEvent};
+use super::{CallHandle, CallIdentity, CallRequest, InterruptedCall, TimelineEvent};
 use crate::auth::{AuthRequest, Credentials};
 use crate::event::Event;
-use crate::identity::{Branch, Identifiers, Purpose};
-use crate::message::Raw;
+use crate::identity::{Branch, CallId, Identifiers, Purpose};
 use crate::number::{CallerId, UserPart};
-use crate::outcome::{CallEnd, CallFacts, Stop, usual_cause};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
-use crate::transaction::{ClientInput, ClientSend, ClientTell, InviteClient, Terms};
+use crate::transaction::{ClientInput, ClientSend, ClientTell, InviteClient};
 use crate::transport::{Loss, Remote, TransportError};
+use crate::trunk::Rel100;
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
 
 /// CSeq number of the first INVITE of a call.
 pub(super) const FIRST_CSEQ: u32 = 1;
-/// An INVITE above this size should not travel by UDP (RFC 3261 section 18.1.1).
-const LARGE_INVITE: usize = 1300;
 /// CSeq numbers above the last known one that are tried when an earlier process's INVITE is to be
-/// cancelled: one for each round of challenges that may have followed what was written down.
-const LATER_CSEQS: u8 = 3;
+/// cancelled: one for each round of challenges and for each refusal that was mended since.
+const LATER_CSEQS: u8 = 7;
 
 /// One call, from its INVITE to the last repeat that may come.
 #[derive(Debug)]
@@ -55,12 +56,20 @@ pub(crate) struct ActiveCall {
     credentials: Credentials,
     cancel: Option<Box<Request>>,
     forks: Forks,
+    /// What the INVITE holds beside the necessary.
+    shape: Shape,
+    /// Gone with the offer of reliable responses, which most trunks are not made.
+    pracks: Option<Box<Pracks>>,
+    /// `None`: a flash call, which is released as soon as it is answered.
+    voice: Option<Box<Voice>>,
     /// Gone when the end is told.
     timeline: Option<Timeline>,
     /// For a call of an earlier process: the CSeq numbers that are left to try.
     interrupted: Option<u8>,
     /// What the timer queue holds for this call.
     pub(crate) armed: Option<Instant>,
+    /// The Call-ID under which the user agent finds it for the far side's requests.
+    pub(crate) talks_as: Option<CallId>,
     /// Whether the trunk counts this call among those that are up.
     pub(crate) counted: bool,
 }
@@ -80,7 +89,7 @@ struct Round {
 struct Final {
     status: u16,
     cause: Option<u8>,
-    retry_after: Option<std::time::Duration>,
+    retry_after: Option<Duration>,
 }
 
 impl ActiveCall {
@@ -90,9 +99,10 @@ impl ActiveCall {
         common: &mut Common,
         trunk: &mut Trunk,
         (handle, place): (CallHandle, u32),
-        (remote, request): (Remote, CallRequest),
+        (remote, request, talk_limit): (Remote, CallRequest, Option<Duration>),
     ) -> Self {
-        let limits = Limits::new(now, &request, common.settings.timings);
+        let talk = talk_limit.unwrap_or_default();
+        let limits = Limits::new(now, (&request, talk), common.settings.timings);
         let terms = common.terms(&remote);
         let mut call = Self {
             handle,
@@ -118,9 +128,13 @@ impl ActiveCall {
             credentials: Credentials::default(),
             cancel: None,
             forks: Forks::default(),
+            shape: Shape::new(trunk.settings.rel100),
+            pracks: None,
+            voice: talk_limit.map(|_| Box::default()),
             timeline: Some(Timeline::start(now)),
             interrupted: None,
             armed: None,
+            talks_as: None,
             counted: true,
         };
         let uri = call.request_uri(common);
@@ -165,9 +179,13 @@ impl ActiveCall {
             credentials: Credentials::default(),
             cancel: None,
             forks: Forks::default(),
+            shape: Shape::new(Rel100::Off),
+            pracks: None,
+            voice: None,
             timeline: None,
             interrupted: Some(LATER_CSEQS),
             armed: None,
+            talks_as: None,
             counted: false,
         };
         common.branches.insert(call.round.branch, Owner::Call(place));
@@ -228,6 +246,8 @@ impl ActiveCall {
         invites
             .map(|round| round.machine.deadline())
             .chain([self.state.deadline(&self.limits), cancel, self.forks.deadline()])
+            .chain([self.pracks.as_ref().and_then(|pracks| pracks.deadline())])
+            .chain([self.talk().and_then(Talk::deadline)])
             .fold(None, earlier)
     }
 
@@ -236,12 +256,14 @@ impl ActiveCall {
         for round in self.refused.iter().chain([&self.round]) {
             common.branches.remove(&round.branch);
         }
+        self.drop_pracks(common);
         self.forks.drop_transactions(common);
     }
 
     /// The daemon wants no more of it.
     pub(crate) fn hang_up(&mut self, now: Instant, common: &mut Common) {
-        self.step(now, common, Input::HangUp, None);
+        let answered = self.answered();
+        self.step(now, common, Input::HangUp, answered);
     }
 
     /// Does what is due.
@@ -277,8 +299,13 @@ impl ActiveCall {
             }
         }
         self.forks.handle_timeout(now, common);
+        if let Some(pracks) = &mut self.pracks {
+            pracks.handle_timeout(now, common);
+        }
+        self.talk_timeout(now, common);
         while self.state.deadline(&self.limits).is_some_and(|at| at <= now) {
-            self.step(now, common, Input::Deadline, None);
+            let answered = self.answered();
+            self.step(now, common, Input::Deadline, answered);
         }
     }
 
@@ -290,6 +317,9 @@ impl ActiveCall {
         loss: &Loss,
     ) -> bool {
         let is_concerned = self.forks.handle_transport_error(now, common, (self.trunk, loss));
+        if let Some(pracks) = &mut self.pracks {
+            pracks.handle_transport_error(now, common, (self.trunk, loss));
+        }
         if !loss.concerns(self.trunk, &self.remote) {
             return is_concerned;
         }
@@ -338,6 +368,15 @@ impl ActiveCall {
             let status = last.map_or(180, |last| last.status);
             common.events.push_back(Event::LateRinging { call: self.handle, status });
         }
+        if step.answered {
+            self.tell_answered(now, common);
+        }
+        if step.bye {
+            let wire = Arc::clone(&self.wire);
+            let by = Releaser { wire: &wire, ..self.releaser() };
+            self.forks.hang_up(now, common, by);
+            self.enter(now, TimelineEvent::Bye);
+        }
         if step.cancel {
             self.send_cancel(now, common);
         }
@@ -348,66 +387,11 @@ impl ActiveCall {
             self.round.machine = InviteClient::Terminated;
         }
         if let Some(end) = step.end {
+            // An INVITE that is over, or to be undone, wants no more of its early dialogs.
+            self.drop_pracks(common);
+            self.stop_talking();
             self.tell_end(now, common, end, last);
         }
-    }
-
-    fn tell_end(&mut self, now: Instant, common: &mut Common, end: End, last: Option<Final>) {
-        if matches!(end.cause, Cause::Abandoned | Cause::CancelTimeout) {
-            self.enter(now, TimelineEvent::Timeout);
-        }
-        let last = last.filter(|last| last.status >= 200);
-        let summary = CallSummary {
-            call: self.handle,
-            outcome: facts(&end, last).outcome(),
-            rang: end.rang,
-            status: last.map(|last| last.status),
-            q850: last.and_then(|last| last.cause.or(usual_cause(last.status))),
-            q850_from_reason: last.is_some_and(|last| last.cause.is_some()),
-            retry_after: last.and_then(|last| last.retry_after),
-            target: self.remote.address,
-            last_cseq: self.round.cseq,
-            timeline: self.timeline.take().map(Timeline::told).unwrap_or_default(),
-        };
-        common.events.push_back(Event::Ended(summary));
-    }
-
-    /// Registers the round's branch and sends its INVITE for the first time.
-    fn begin_round(&mut self, common: &mut Common) {
-        common.branches.insert(self.round.branch, Owner::Call(self.place));
-        let size = self.send_invite(common);
-        if size > LARGE_INVITE && !self.remote.transport.is_reliable() {
-            common.counters.large_invites += 1;
-        }
-        let (call, cseq, target) = (self.handle, self.round.cseq, self.remote.address);
-        common.events.push_back(Event::InviteSent { call, cseq, target });
-    }
-
-    /// Sends the round's INVITE and tells how large it is.
-    fn send_invite(&self, common: &mut Common) -> usize {
-        let transmit = common.transmit(self.remote, self.trunk);
-        let (lines, invite) = (self.lines(), self.invite_lines());
-        let body = &mut common.scratch;
-        let written = common.outbox.write(transmit, |out| lines.write_invite(out, body, &invite));
-        written.map_or(0, <[u8]>::len)
-    }
-
-    fn send_cancel(&mut self, now: Instant, common: &mut Common) {
-        let (branch, cseq) = (self.round.branch, self.round.cseq);
-        let lines = self.lines();
-        let owner = (Owner::Call(self.place), self.trunk);
-        let cancel = Request::send(now, common, owner, (branch, self.remote), |out| {
-            lines.write_cancel(out, branch, cseq)
-        });
-        self.cancel = cancel.map(Box::new);
-        self.enter(now, TimelineEvent::Cancel);
-    }
-
-    fn send_ack(&self, common: &mut Common, round: &Round, to: Raw<'_>) {
-        let transmit = common.transmit(self.remote, self.trunk);
-        let lines = self.lines();
-        let _: Option<&[u8]> =
-            common.outbox.write(transmit, |out| lines.write_ack(out, round.branch, round.cseq, to));
     }
 
     /// The CANCEL of an earlier process's call was answered by nobody.
@@ -435,63 +419,5 @@ impl ActiveCall {
         if let Some(timeline) = &mut self.timeline {
             timeline.enter(now, event);
         }
-    }
-
-    fn terms(&self, common: &Common) -> Terms {
-        common.terms(&self.remote)
-    }
-
-    fn lines(&self) -> Lines<'_> {
-        Lines { wire: &self.wire, called: &self.called, caller_id: &self.caller_id, ids: self.ids }
-    }
-
-    fn invite_lines(&self) -> InviteLines<'_> {
-        InviteLines {
-            branch: self.round.branch,
-            cseq: self.round.cseq,
-            credentials: &self.credentials,
-            expires_s: u32::from(self.expires_s),
-            media_port: self.media_port,
-        }
-    }
-
-    fn releaser(&self) -> Releaser<'_> {
-        Releaser { owner: Owner::Call(self.place), trunk: self.trunk, wire: &self.wire }
-    }
-
-    /// The Request-URI as the digest names it, in the buffer of `common`, which is to be given
-    /// back.
-    fn request_uri(&self, common: &mut Common) -> String {
-        let mut uri = std::mem::take(&mut common.scratch);
-        uri.clear();
-        self.wire.called_uri(&self.called).write_text(&mut uri);
-        uri
-    }
-}
-
-/// What the outcome is read from.
-fn facts(end: &End, last: Option<Final>) -> CallFacts {
-    let stop = end.reason.and_then(|reason| match reason {
-        Reason::RangEnough => Some(Stop::RingLimit),
-        Reason::NoRing => Some(Stop::NoRingLimit),
-        Reason::HungUp => Some(Stop::HungUp),
-        Reason::Diverted => None,
-    });
-    let stop = match end.cause {
-        Cause::Abandoned => stop.or(Some(Stop::NoAnswer)),
-        _ => stop,
-    };
-    let end_seen = match (end.cause, last) {
-        (Cause::TransportError, _) => CallEnd::TransportError,
-        // A challenge to a call that is not wanted any more is not an answer to it.
-        (_, Some(Final { status: 401 | 407, .. })) if stop.is_some() => CallEnd::Silence,
-        (_, Some(last)) => CallEnd::Final { status: last.status, cause: last.cause },
-        (_, None) => CallEnd::Silence,
-    };
-    CallFacts {
-        rang: end.rang,
-        diverted: end.reason == Some(Reason::Diverted),
-        stop,
-        end: end_seen,
     }
 }

@@ -1,4 +1,5 @@
-//! Releasing what a 2xx set up: every dialog of it is acknowledged and ended with a BYE.
+//! What a 2xx set up: every dialog of it is acknowledged, and ended with a BYE unless the call is to
+//! stay up.
 
 use std::time::Instant;
 
@@ -31,9 +32,20 @@ struct Fork {
     /// none can be built from it.
     ack: Option<Box<[u8]>>,
     credentials: Credentials,
-    /// How many BYEs left.
+    /// Requests that left within it before the 2xx.
+    sent_before: u32,
+    /// How many BYEs left; none while the call stays up.
     byes: u32,
     bye: Option<Request>,
+}
+
+/// What is to become of the dialog of a 2xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destiny {
+    /// It is ended at once.
+    Released,
+    /// It stays.
+    Kept,
 }
 
 /// For whom a dialog is released.
@@ -45,14 +57,14 @@ pub(crate) struct Releaser<'a> {
 }
 
 impl Forks {
-    /// A 2xx came. Returns whether its dialog is new, and so an ACK and a BYE left; a repeat gets
-    /// its ACK again.
+    /// A 2xx came, behind `sent_before` requests within its dialog. Returns whether its dialog is
+    /// new, and so an ACK left, and a BYE unless it is kept; a repeat gets its ACK again.
     pub(crate) fn release(
         &mut self,
         now: Instant,
         common: &mut Common,
         by: Releaser<'_>,
-        success: &Message<'_>,
+        (success, sent_before, destiny): (&Message<'_>, u32, Destiny),
         (peer, credentials): (Remote, &Credentials),
         is_trusted: impl Fn(std::net::IpAddr) -> bool,
     ) -> bool {
@@ -68,7 +80,7 @@ impl Forks {
             common.counters.forks_refused += 1;
             return false;
         }
-        let dialog = Dialog::from_success(success, peer, is_trusted);
+        let dialog = Dialog::from_response(success, peer, is_trusted);
         let branch = common.random_branch();
         let transmit = common.transmit(dialog.next_hop(), by.trunk);
         let ack = common
@@ -80,14 +92,31 @@ impl Forks {
             dialog,
             ack,
             credentials: Credentials::default(),
+            sent_before,
             byes: 0,
             bye: None,
         };
-        fork.send_bye(now, common, by);
+        if destiny == Destiny::Released {
+            fork.send_bye(now, common, by);
+        }
         // A call is answered by one phone: room for several would be room for nobody.
         self.list.reserve_exact(1);
         self.list.push(fork);
         true
+    }
+
+    /// Ends the dialog that was kept.
+    pub(crate) fn hang_up(&mut self, now: Instant, common: &mut Common, by: Releaser<'_>) {
+        for fork in self.list.iter_mut().filter(|fork| fork.byes == 0) {
+            fork.send_bye(now, common, by);
+        }
+    }
+
+    /// The far side changed the dialog that was kept.
+    pub(crate) fn refresh(&mut self, request: &Message<'_>) {
+        for fork in self.list.iter_mut().filter(|fork| fork.byes == 0) {
+            fork.dialog.refresh(request);
+        }
     }
 
     /// A response to one of the BYEs came. `false`: to none of them.
@@ -169,7 +198,8 @@ impl Fork {
     fn send_bye(&mut self, now: Instant, common: &mut Common, by: Releaser<'_>) {
         self.byes += 1;
         let branch = common.random_branch();
-        let (dialog, nth, credentials) = (&self.dialog, self.byes, &self.credentials);
+        let nth = self.sent_before + self.byes;
+        let (dialog, credentials) = (&self.dialog, &self.credentials);
         let hop = (branch, dialog.next_hop());
         let bye = Request::send(now, common, (by.owner, by.trunk), hop, |out| {
             dialog.write_bye(out, by.wire, branch, (nth, credentials))

@@ -7,7 +7,8 @@
 //!    |--- hang up, no ring ---> Unwanted ------- 1xx ---------'
 //!    `--- no answer ---> Abandoned (the end is told) --- 1xx ---> Undoing ---> Over
 //! ```
-//! A final response, Timer B or a transport error lead to Over from everywhere.
+//! A final response, Timer B or a transport error lead to Over from everywhere; a 2xx leads to Up
+//! where the call is for a voice, and from there a BYE of either side or a limit to Over.
 
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,21 @@ pub(crate) struct Limits {
     no_ring_ms: u32,
     no_answer_ms: u32,
     after_cancel_ms: u32,
+    /// How long an answered call stays up; 0: it is released at once.
+    talk_ms: u32,
     /// When the whole call has to end.
     pub(crate) until: Instant,
 }
 
 impl Limits {
     /// Those that the daemon asks for.
-    pub(crate) fn new(now: Instant, request: &CallRequest, timings: Timings) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        (request, talk_limit): (&CallRequest, Duration),
+        timings: Timings,
+    ) -> Self {
         Self {
+            talk_ms: milliseconds(talk_limit),
             ring_ms: milliseconds(request.ring_limit),
             no_ring_ms: milliseconds(request.no_ring_limit),
             no_answer_ms: milliseconds(request.no_answer_timeout),
@@ -40,7 +48,7 @@ impl Limits {
     /// Those of a call that only has to be cancelled.
     pub(crate) fn none(now: Instant, timings: Timings) -> Self {
         let after_cancel_ms = milliseconds(timings.transaction());
-        Self { ring_ms: 0, no_ring_ms: 0, no_answer_ms: 0, after_cancel_ms, until: now }
+        Self { ring_ms: 0, no_ring_ms: 0, no_answer_ms: 0, after_cancel_ms, talk_ms: 0, until: now }
     }
 
     /// How long it may ring, from the ringing signal.
@@ -56,6 +64,11 @@ impl Limits {
     /// From each INVITE without a provisional response.
     fn no_answer(&self) -> Duration {
         Duration::from_millis(self.no_answer_ms.into())
+    }
+
+    /// How long it stays up once it was answered.
+    fn talk(&self) -> Duration {
+        Duration::from_millis(self.talk_ms.into())
     }
 
     /// 64·T1: how long after a CANCEL the final response is awaited.
@@ -109,6 +122,13 @@ pub(crate) enum State {
         /// When it rang enough.
         until: Instant,
     },
+    /// It was answered, and stays up.
+    Up {
+        /// Whether the phone rang before.
+        rang: bool,
+        /// When it is hung up.
+        until: Instant,
+    },
     /// The CANCEL left.
     Cancelling {
         /// Why.
@@ -148,8 +168,12 @@ pub(crate) enum Signal {
 pub(crate) enum Input {
     /// A provisional response.
     Provisional(Signal),
-    /// A 2xx.
+    /// A 2xx that is released at once.
     Success,
+    /// A 2xx with which the call stays up, where [`State::may_stay`].
+    Answered,
+    /// The far side hung up after its 2xx.
+    FarHangUp,
     /// Another final response, which is not answered by a new INVITE.
     Failure,
     /// Timer B.
@@ -171,6 +195,10 @@ pub(crate) struct Step {
     pub(crate) ringing: bool,
     /// Tell that it rings although it was abandoned.
     pub(crate) late_ringing: bool,
+    /// Tell that it was answered and stays up.
+    pub(crate) answered: bool,
+    /// Send the BYE of the call that was up.
+    pub(crate) bye: bool,
     /// Send the CANCEL.
     pub(crate) cancel: bool,
     /// Tell that the CANCEL of a ringing call left.
@@ -228,6 +256,7 @@ impl State {
             | Self::Unwanted { .. }
             | Self::Proceeding { .. }
             | Self::Ringing { .. }
+            | Self::Up { .. }
             | Self::Cancelling { .. } => false,
             Self::Abandoned | Self::Undoing { .. } | Self::Over => true,
         }
@@ -238,13 +267,19 @@ impl State {
         matches!(self, Self::Calling { .. } | Self::Proceeding { .. })
     }
 
+    /// Whether a 2xx leaves it up.
+    pub(crate) fn may_stay(&self, limits: &Limits) -> bool {
+        limits.talk_ms > 0
+            && matches!(self, Self::Calling { .. } | Self::Proceeding { .. } | Self::Ringing { .. })
+    }
+
     /// When [`Input::Deadline`] is due.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         match *self {
             Self::Calling { no_answer, no_ring } => Some(no_answer.min(no_ring).min(limits.until)),
             Self::Unwanted { no_answer, .. } => Some(no_answer),
             Self::Proceeding { no_ring } => Some(no_ring.min(limits.until)),
-            Self::Ringing { until } => Some(until),
+            Self::Ringing { until } | Self::Up { until, .. } => Some(until),
             Self::Cancelling { until, .. } | Self::Undoing { until, .. } => Some(until),
             Self::Abandoned | Self::Over => None,
         }
@@ -257,6 +292,7 @@ impl State {
             Self::Proceeding { .. } | Self::Ringing { .. } => {
                 self.step_progressing(now, limits, input)
             }
+            Self::Up { rang, .. } => self.step_up(rang, input),
             Self::Cancelling { reason, rang, until } => {
                 self.step_cancelling((reason, rang, until), input)
             }
@@ -284,7 +320,8 @@ impl State {
                 self.cancel(now, limits, reason, signal)
             }
             (Self::Unwanted { reason, .. }, Input::Deadline) => self.abandon(Some(reason)),
-            (_, Input::Success) => self.end_by(Cause::Success),
+            (Self::Calling { .. }, Input::Answered) => self.stay(now, limits, false),
+            (_, Input::Success | Input::Answered) => self.end_by(Cause::Success),
             (_, Input::Failure) => self.end_by(Cause::Failure),
             (_, Input::Timeout) => self.end_by(Cause::Timeout),
             (_, Input::TransportError) => self.end_by(Cause::TransportError),
@@ -313,11 +350,25 @@ impl State {
             (Self::Ringing { .. }, Input::Deadline) => {
                 self.cancel_ringing(now, limits, Reason::RangEnough)
             }
+            (Self::Ringing { .. }, Input::Answered) => self.stay(now, limits, true),
+            (_, Input::Answered) => self.stay(now, limits, false),
             (_, Input::Success) => self.end_by(Cause::Success),
             (_, Input::Failure) => self.end_by(Cause::Failure),
             (_, Input::Timeout) => self.end_by(Cause::Timeout),
             // Nothing of ours is under way: the packet that was refused is not this call's.
             (_, Input::TransportError) => Step::default(),
+            _ => Step::default(),
+        }
+    }
+
+    /// It was answered and stays up.
+    fn step_up(&mut self, rang: bool, input: Input) -> Step {
+        let end = |reason| End { cause: Cause::Success, reason, rang };
+        match input {
+            Input::HangUp => Step { bye: true, ..self.end(end(Some(Reason::HungUp))) },
+            Input::Deadline => Step { bye: true, ..self.end(end(None)) },
+            Input::FarHangUp => self.end(end(None)),
+            // Its INVITE is over; a packet of ours that was lost is repeated or is a BYE.
             _ => Step::default(),
         }
     }
@@ -333,10 +384,10 @@ impl State {
             Input::Provisional(signal) => self.signal_across_cancel((reason, rang, until), signal),
             Input::Deadline => Step { forget: true, ..self.end(over(Cause::CancelTimeout)) },
             Input::TransportError => Step { forget: true, ..self.end(over(Cause::TransportError)) },
-            Input::Success => self.end(over(Cause::Success)),
+            Input::Success | Input::Answered => self.end(over(Cause::Success)),
             Input::Failure => self.end(over(Cause::Failure)),
             Input::Timeout => self.end(over(Cause::Timeout)),
-            Input::HangUp => Step::default(),
+            Input::HangUp | Input::FarHangUp => Step::default(),
         }
     }
 
@@ -352,7 +403,7 @@ impl State {
                 *self = Self::Undoing { late_ring: true, until };
                 Step { late_ringing: true, ..Step::default() }
             }
-            (_, Input::Success | Input::Failure) => self.undone(false),
+            (_, Input::Success | Input::Answered | Input::Failure) => self.undone(false),
             (Self::Abandoned, Input::Timeout | Input::TransportError) => self.undone(false),
             // No timer of the INVITE's own transaction runs behind a provisional response.
             (Self::Undoing { .. }, Input::Deadline | Input::TransportError) => self.undone(true),
@@ -384,6 +435,11 @@ impl State {
             }
             Signal::Diverted => self.cancel(now, limits, Reason::Diverted, signal),
         }
+    }
+
+    fn stay(&mut self, now: Instant, limits: &Limits, rang: bool) -> Step {
+        *self = Self::Up { rang, until: now + limits.talk() };
+        Step { answered: true, ..Step::default() }
     }
 
     fn unwanted(&mut self, reason: Reason, no_answer: Instant) -> Step {

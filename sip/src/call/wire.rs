@@ -1,11 +1,13 @@
 //! INVITE, CANCEL and the ACK to a failure, written anew from a few values each time: what is kept
 //! of a ringing call is small, and a repeat is the same byte for byte.
 
+use super::shape::{RELIABLE, Shape};
 use crate::auth::Credentials;
 use crate::identity::{Branch, Identifiers};
-use crate::media::sdp;
+use crate::media::sdp::Description;
 use crate::message::{AddressValue, HeaderName, Method, Raw, WriteFault, Writer};
 use crate::number::{CallerId, UserPart};
+use crate::trunk::Rel100;
 use crate::trunk::wire::Wire;
 
 /// What the requests of one call have in common.
@@ -24,6 +26,7 @@ pub(super) struct InviteLines<'a> {
     /// Whole seconds, at least one.
     pub(super) expires_s: u32,
     pub(super) media_port: u16,
+    pub(super) shape: &'a Shape,
 }
 
 const MAX_FORWARDS: u32 = 70;
@@ -46,17 +49,30 @@ impl Lines<'_> {
         write_credentials(&mut writer, invite.credentials);
         wire.write_caller_id(&mut writer, self.caller_id);
         writer.number(HeaderName::Expires, invite.expires_s);
-        writer.header(HeaderName::Allow, ALLOW);
-        wire.write_product(&mut writer);
+        let shape = invite.shape;
+        if shape.rel100 == Rel100::Required {
+            writer.header(HeaderName::Require, RELIABLE);
+        }
+        writer.tokens(HeaderName::Supported, shape.supported());
+        if let Some(session_s) = shape.session_s {
+            writer.header(HeaderName::SessionExpires, format_args!("{session_s};refresher=uas"));
+            writer.number(HeaderName::MinSe, u32::from(session_s));
+        }
+        if !shape.is_lean {
+            writer.header(HeaderName::Allow, ALLOW);
+            wire.write_product(&mut writer);
+        }
         body.clear();
-        let session = u32::from_be_bytes([
-            self.ids.from_tag.0[0],
-            self.ids.from_tag.0[1],
-            self.ids.from_tag.0[2],
-            self.ids.from_tag.0[3],
-        ]);
-        sdp::write_offer(body, session >> 1, wire.media_address(), invite.media_port);
+        self.description(invite.media_port, 1).write_offer(body, shape.is_lean);
         writer.finish_with_body("application/sdp", body.as_bytes())
+    }
+
+    /// What all session descriptions of the call have in common.
+    pub(super) fn description(&self, port: u16, version: u32) -> Description<'_> {
+        let [first, second, third, fourth, ..] = self.ids.from_tag.0;
+        let session = u32::from_be_bytes([first, second, third, fourth]) >> 1;
+        let (address, codecs) = (self.wire.media_address(), &self.wire.codecs[..]);
+        Description { session, version, address, port, codecs }
     }
 
     /// The CANCEL of the INVITE with this branch and CSeq number (RFC 3261 section 9.1).

@@ -127,6 +127,8 @@ impl Status {
     pub const REQUEST_TERMINATED: Self = Self(487);
     /// 488.
     pub const NOT_ACCEPTABLE_HERE: Self = Self(488);
+    /// 500.
+    pub const SERVER_ERROR: Self = Self(500);
     /// 501.
     pub const NOT_IMPLEMENTED: Self = Self(501);
     /// 503.

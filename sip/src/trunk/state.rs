@@ -8,6 +8,7 @@ use super::pings::{Liveness, Pings};
 use super::registrar::Registrar;
 use super::wire::Wire;
 use crate::auth::Authenticator;
+use crate::media::RemoteMedia;
 use crate::message::{Rport, Via};
 use crate::transport::{Remote, Target};
 use crate::trunk::{External, TrunkSettings};
@@ -151,6 +152,14 @@ impl Trunk {
         let ip = ip.to_canonical();
         self.targets.iter().any(|target| target.address.ip().to_canonical() == ip)
             || self.former.iter().any(|(former, until)| *former == ip && *until > now)
+    }
+
+    /// Whether audio may go where the far side wants it: what a far side says must not turn us
+    /// against others.
+    pub(crate) fn takes_media_at(&self, now: Instant, media: &RemoteMedia) -> bool {
+        let ip = media.address.ip();
+        self.trusts(now, ip)
+            || self.settings.media_networks.iter().any(|network| network.contains(ip))
     }
 
     /// Every address from which packets may come, former ones too.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::media::Codec;
 use crate::message::{AddressValue, HeaderName, SipUri, WriteFault, Writer};
 use crate::number::{CallerId, UserPart};
 use crate::transport::Transport;
@@ -30,6 +31,9 @@ pub(crate) struct Wire {
     from_user: Option<UserPart>,
     user: UserPart,
     headers: Vec<(String, String)>,
+    media_external: Option<IpAddr>,
+    /// Codecs that are offered.
+    pub(crate) codecs: Vec<Codec>,
     pub(crate) product: String,
 }
 
@@ -61,13 +65,15 @@ impl Wire {
             from_user: settings.from_user.clone(),
             user: settings.user.clone(),
             headers: settings.headers.iter().filter(is_writable).cloned().collect(),
+            media_external: settings.media_external,
+            codecs: settings.codecs.clone(),
             product: product.to_owned(),
         }
     }
 
     /// Where the far side should send media.
     pub(crate) fn media_address(&self) -> IpAddr {
-        self.contact_address.ip()
+        self.media_external.unwrap_or_else(|| self.contact_address.ip())
     }
 
     /// The URI of somebody who is called.

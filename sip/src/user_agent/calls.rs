@@ -1,16 +1,20 @@
 //! Calls: placing, hanging up, what happens to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::common::Owner;
 use super::{Core, UserAgent};
 use crate::call::active::ActiveCall;
-use crate::call::{CallHandle, CallRequest, InterruptedCall, PlaceCallError};
+use crate::call::{CallHandle, CallRequest, InterruptedCall, PlaceCallError, VoiceCallRequest};
 use crate::identity::Branch;
 use crate::message::Message;
 use crate::transport::Loss;
 use crate::trunk::TrunkHandle;
 use crate::trunk::state::Fate;
+
+/// The shortest and the longest that an answered call may stay up.
+const TALK_LIMIT_FLOOR: Duration = Duration::from_secs(1);
+const TALK_LIMIT_CAP: Duration = Duration::from_secs(15 * 60);
 
 impl UserAgent {
     /// Sends an INVITE. Its [`crate::Event::Ended`] is promised from here on.
@@ -20,29 +24,22 @@ impl UserAgent {
         trunk: TrunkHandle,
         request: CallRequest,
     ) -> Result<CallHandle, PlaceCallError> {
-        let core = &mut self.core;
-        let is_shutting_down = core.is_shutting_down;
-        let trunk = core.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
-        let common = &mut core.common;
-        if trunk.fate != Fate::Serving || is_shutting_down {
-            return Err(PlaceCallError::Paused);
-        }
-        if !trunk.is_bound() {
-            return Err(PlaceCallError::NotRegistered);
-        }
-        let remote = trunk.remote().ok_or(PlaceCallError::NoTarget)?;
-        if trunk.calls_up >= trunk.settings.max_calls {
-            return Err(PlaceCallError::ChannelsBusy);
-        }
-        trunk.calls_up += 1;
-        let place = core.calls.insert(|handle, place| {
-            let names = (CallHandle(handle), place);
-            ActiveCall::place(now, common, trunk, names, (remote, request))
-        });
-        Ok(core.settle_new_call(place))
+        self.core.place(now, trunk, (request, None))
     }
 
-    /// Ends a call: by CANCEL, as soon as that is allowed. An unknown or ended call is left as it
+    /// Sends the INVITE of a call that stays up once it is answered, which
+    /// [`crate::Event::Answered`] tells. Its [`crate::Event::Ended`] is promised from here on.
+    pub fn place_voice_call(
+        &mut self,
+        now: Instant,
+        trunk: TrunkHandle,
+        request: VoiceCallRequest,
+    ) -> Result<CallHandle, PlaceCallError> {
+        let talk_limit = request.talk_limit.clamp(TALK_LIMIT_FLOOR, TALK_LIMIT_CAP);
+        self.core.place(now, trunk, (request.call, Some(talk_limit)))
+    }
+
+    /// Ends a call: by CANCEL, as soon as that is allowed, or by BYE where it is up. An unknown or ended call is left as it
     /// is.
     pub fn hang_up(&mut self, now: Instant, call: CallHandle) {
         let core = &mut self.core;
@@ -73,6 +70,33 @@ impl UserAgent {
 }
 
 impl Core {
+    fn place(
+        &mut self,
+        now: Instant,
+        trunk: TrunkHandle,
+        (request, talk_limit): (CallRequest, Option<Duration>),
+    ) -> Result<CallHandle, PlaceCallError> {
+        let is_shutting_down = self.is_shutting_down;
+        let trunk = self.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
+        let common = &mut self.common;
+        if trunk.fate != Fate::Serving || is_shutting_down {
+            return Err(PlaceCallError::Paused);
+        }
+        if !trunk.is_bound() {
+            return Err(PlaceCallError::NotRegistered);
+        }
+        let remote = trunk.remote().ok_or(PlaceCallError::NoTarget)?;
+        if trunk.calls_up >= trunk.settings.max_calls {
+            return Err(PlaceCallError::ChannelsBusy);
+        }
+        trunk.calls_up += 1;
+        let place = self.calls.insert(|handle, place| {
+            let names = (CallHandle(handle), place);
+            ActiveCall::place(now, common, trunk, names, (remote, request, talk_limit))
+        });
+        Ok(self.settle_new_call(place))
+    }
+
     pub(super) fn hang_up_at(&mut self, now: Instant, place: u32) {
         if let Some(call) = self.calls.get_mut(place) {
             call.hang_up(now, &mut self.common);
@@ -134,6 +158,13 @@ impl Core {
             if let Some(trunk) = self.trunks.at(trunk) {
                 trunk.calls_up = trunk.calls_up.saturating_sub(1);
             }
+        }
+        let dialog_id = call.dialog_id();
+        if call.talks_as != dialog_id {
+            if let Some(old) = std::mem::replace(&mut call.talks_as, dialog_id) {
+                self.talks.remove(&old);
+            }
+            self.talks.extend(dialog_id.map(|id| (id, place)));
         }
         let is_over = call.is_over();
         let deadline = if is_over { None } else { call.deadline() };

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Core;
 use super::common::Owner;
 use crate::auth::Credentials;
-use crate::call::forks::{Forks, Releaser};
+use crate::call::forks::{Destiny, Forks, Releaser};
 use crate::identity::CallId;
 use crate::message::{Message, Method};
 use crate::timer::earlier;
@@ -88,7 +88,8 @@ impl Core {
         let by = Releaser { owner: Owner::Release(place), trunk: release.trunk, wire: &wire };
         let way = (source, &Credentials::default());
         let common = &mut self.common;
-        release.forks.release(now, common, by, response, way, |ip| trunk.trusts(now, ip));
+        let success = (response, 0, Destiny::Released);
+        release.forks.release(now, common, by, success, way, |ip| trunk.trusts(now, ip));
         self.settle_release(now, place);
     }
 

@@ -56,6 +56,11 @@ impl Core {
             is_of_our_call: self.common.mark.recognise(request.call_id).is_some(),
         };
         let verdict = judge(request, method, surroundings);
+        if !matches!(verdict, Verdict::Refuse(_))
+            && self.handle_talk_request(now, source, (request, key))
+        {
+            return;
+        }
         if verdict == Verdict::Ignore {
             return;
         }
@@ -267,7 +272,7 @@ impl Core {
         self.common.outbox.send(transmit, server.response());
     }
 
-    fn settle_server(&mut self, place: u32) {
+    pub(super) fn settle_server(&mut self, place: u32) {
         let Some(server) = self.servers.get_mut(place) else { return };
         let is_over = server.is_over();
         let deadline = if is_over { None } else { server.deadline() };
@@ -315,16 +320,21 @@ struct Arrived<'r, 'a> {
 }
 
 impl Arrived<'_, '_> {
-    /// Where the answer goes: always to the address that the request came from; to its port too
-    /// when the client asked for that (RFC 3581 section 4), else to the port of its Via.
+    /// Where the answer goes.
     fn answered_to(&self) -> Remote {
-        let address = match self.request.via.rport {
-            Rport::Absent => {
-                let port = self.request.via.port.unwrap_or(DEFAULT_PORT);
-                SocketAddr::new(self.source.address.ip(), port)
-            }
-            Rport::Asked | Rport::Port(_) => self.source.address,
-        };
-        Remote { address, ..self.source }
+        answered_to(self.request, self.source)
     }
+}
+
+/// Where an answer goes: always to the address that the request came from; to its port too when
+/// the client asked for that (RFC 3581 section 4), else to the port of its Via.
+pub(super) fn answered_to(request: &Message<'_>, source: Remote) -> Remote {
+    let address = match request.via.rport {
+        Rport::Absent => {
+            let port = request.via.port.unwrap_or(DEFAULT_PORT);
+            SocketAddr::new(source.address.ip(), port)
+        }
+        Rport::Asked | Rport::Port(_) => source.address,
+    };
+    Remote { address, ..source }
 }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use super::{ActiveCall, Final, Round};
 use crate::auth::{AuthRequest, challenges};
 use crate::call::TimelineEvent;
+use crate::call::forks::{Destiny, Releaser};
 use crate::call::machine::{Input, Signal, State};
+use crate::call::pracks::Order;
 use crate::event::Event;
 use crate::identity::{Branch, Purpose};
 use crate::message::{Message, Method};
 use crate::request::Progress;
 use crate::transaction::{ClientInput, ClientSend, ClientStep, ClientTell, InviteClient};
-use crate::trunk::RingSignal;
 use crate::trunk::state::Trunk;
+use crate::trunk::{Rel100, RingSignal};
 use crate::user_agent::common::{Common, Owner};
 
 /// Retry-After beyond this is taken for this: a far side must not close a trunk for a day.
@@ -39,9 +41,10 @@ impl ActiveCall {
             Method::Cancel if branch == self.round.branch => {
                 self.cancel_response(now, common, status)
             }
+            Method::Prack => self.prack_response(now, common, trunk, (branch, response)),
             Method::Bye => {
                 let wire = Arc::clone(&self.wire);
-                let by = crate::call::forks::Releaser { wire: &wire, ..self.releaser() };
+                let by = Releaser { wire: &wire, ..self.releaser() };
                 let answer = (response, status);
                 self.forks.handle_response(now, common, by, &mut trunk.authenticator, answer)
             }
@@ -56,13 +59,17 @@ impl ActiveCall {
         trunk: &mut Trunk,
         (response, status): (&Message<'_>, u16),
     ) {
-        let is_repeat =
-            self.timeline.as_ref().is_none_or(|timeline| timeline.ends_with_response(status));
+        let terms = self.terms(common);
+        let step: ClientStep = self.round.machine.step(now, &terms, client_input(status));
+        let order = match status {
+            101..200 if step.tell.is_some() => self.acknowledge(now, common, trunk, response),
+            _ => Order::Next,
+        };
+        let is_repeat = order != Order::Next
+            || self.timeline.as_ref().is_none_or(|timeline| timeline.ends_with_response(status));
         if !is_repeat {
             self.enter(now, TimelineEvent::Response { status });
         }
-        let terms = self.terms(common);
-        let step: ClientStep = self.round.machine.step(now, &terms, client_input(status));
         if step.send == Some(ClientSend::Ack) {
             self.send_ack(common, &self.round, response.to.raw);
         }
@@ -81,35 +88,113 @@ impl ActiveCall {
             // A 2xx is released in whatever state it finds the transaction: a forking proxy may
             // send one behind a failure (RFC 3261 section 16.7, step 5).
             200..300 => {
-                self.release(now, common, trunk, response);
-                self.step(now, common, Input::Success, Some(last));
+                let destiny = self.destiny(now, trunk, response);
+                self.take_success(now, common, trunk, (response, destiny));
+                let input = match destiny {
+                    Destiny::Kept => Input::Answered,
+                    Destiny::Released => Input::Success,
+                };
+                self.step(now, common, input, Some(last));
             }
-            _ if step.tell != Some(ClientTell::Response) => {}
+            _ if step.tell != Some(ClientTell::Response) || order == Order::Repeated => {}
             100..200 => {
-                let signal = signal(response, status, trunk.settings.ring_signal);
+                let signal = match order {
+                    Order::Ahead => Signal::Progress,
+                    _ => signal(response, status, trunk.settings.ring_signal),
+                };
+                self.hear_early(trunk, response);
                 self.step(now, common, Input::Provisional(signal), Some(last));
             }
             401 | 407 if self.answer_challenge(now, common, trunk, response) => {}
+            _ if self.mend(now, common, trunk, (response, status)) => {}
             _ => self.step(now, common, Input::Failure, Some(last)),
         }
     }
 
-    /// ACK and BYE for a new dialog, ACK for a repeat.
-    fn release(
+    /// ACK, and BYE unless it is to stay, for a new dialog; ACK for a repeat.
+    fn take_success(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        trunk: &Trunk,
+        (response, destiny): (&Message<'_>, Destiny),
+    ) {
+        let wire = Arc::clone(&self.wire);
+        let by = Releaser { wire: &wire, ..self.releaser() };
+        let way = (self.remote, &self.credentials);
+        let to_tag = response.to.tag().unwrap_or_default();
+        let sent = self.pracks.as_ref().map_or(0, |pracks| pracks.sent_within(to_tag));
+        let success = (response, sent, destiny);
+        let is_new = self.forks.release(now, common, by, success, way, |ip| trunk.trusts(now, ip));
+        if is_new {
+            self.enter(now, TimelineEvent::Ack);
+            if destiny == Destiny::Released {
+                self.enter(now, TimelineEvent::Bye);
+            }
+        }
+    }
+
+    /// Acknowledges a provisional response that is sent reliably, where that was offered.
+    fn acknowledge(
         &mut self,
         now: Instant,
         common: &mut Common,
         trunk: &Trunk,
         response: &Message<'_>,
-    ) {
-        let wire = Arc::clone(&self.wire);
-        let by = crate::call::forks::Releaser { wire: &wire, ..self.releaser() };
-        let way = (self.remote, &self.credentials);
-        let is_new = self.forks.release(now, common, by, response, way, |ip| trunk.trusts(now, ip));
-        if is_new {
-            self.enter(now, TimelineEvent::Ack);
-            self.enter(now, TimelineEvent::Bye);
+    ) -> Order {
+        if self.shape.rel100 == Rel100::Off || self.state.is_ended() {
+            return Order::Next;
         }
+        let wire = Arc::clone(&self.wire);
+        let by = Releaser { wire: &wire, ..self.releaser() };
+        let peer = (self.remote, |ip| trunk.trusts(now, ip));
+        let pracks = self.pracks.get_or_insert_default();
+        pracks.receive(now, common, by, response, peer)
+    }
+
+    fn prack_response(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        trunk: &mut Trunk,
+        answer: (Branch, &Message<'_>),
+    ) -> bool {
+        let wire = Arc::clone(&self.wire);
+        let by = Releaser { wire: &wire, ..self.releaser() };
+        let Some(pracks) = &mut self.pracks else { return false };
+        pracks.handle_response(now, common, by, &mut trunk.authenticator, answer)
+    }
+
+    /// Forgets what is under way within early dialogs.
+    pub(super) fn drop_pracks(&mut self, common: &mut Common) {
+        if let Some(pracks) = &mut self.pracks {
+            pracks.drop_transactions(common);
+        }
+    }
+
+    /// Repeats the INVITE as the refusal asks. `false`: the refusal is the call's end.
+    fn mend(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        trunk: &mut Trunk,
+        (refusal, status): (&Message<'_>, u16),
+    ) -> bool {
+        if !self.is_worth_another_round(now) || !self.shape.mend(status, refusal) {
+            return false;
+        }
+        let uri = self.request_uri(common);
+        let invite = AuthRequest { method: "INVITE", uri: &uri, in_dialog: false };
+        trunk.authenticator.repeat(&mut common.rng, invite, &mut self.credentials);
+        common.scratch = uri;
+        common.counters.refusals_mended += 1;
+        self.next_round(now, common);
+        true
+    }
+
+    /// Whether a refusal may be followed by another INVITE of the same call.
+    fn is_worth_another_round(&self, now: Instant) -> bool {
+        self.state.is_wanted() && now < self.limits.until
     }
 
     /// Repeats the INVITE with credentials. `false`: the challenge is the call's end.
@@ -120,7 +205,7 @@ impl ActiveCall {
         trunk: &mut Trunk,
         response: &Message<'_>,
     ) -> bool {
-        if !self.state.is_wanted() || now >= self.limits.until {
+        if !self.is_worth_another_round(now) {
             return false;
         }
         let uri = self.request_uri(common);
@@ -136,6 +221,12 @@ impl ActiveCall {
             common.counters.challenges_refused += 1;
             return false;
         }
+        self.next_round(now, common);
+        true
+    }
+
+    /// Sends the INVITE again in a transaction of its own.
+    fn next_round(&mut self, now: Instant, common: &mut Common) {
         let cseq = self.round.cseq + 1;
         let next = Round {
             cseq,
@@ -148,10 +239,9 @@ impl ActiveCall {
         self.state = State::calling(now, &self.limits);
         self.enter(now, TimelineEvent::Invite { cseq });
         self.begin_round(common);
-        true
     }
 
-    /// A response to an INVITE that was challenged.
+    /// A response to an INVITE that was refused and sent again.
     fn refused_response(
         &mut self,
         now: Instant,
@@ -169,7 +259,7 @@ impl ActiveCall {
             self.send_ack(common, &self.refused[at], response.to.raw);
         }
         if (200..300).contains(&status) {
-            self.release(now, common, trunk, response);
+            self.take_success(now, common, trunk, (response, Destiny::Released));
         }
         true
     }

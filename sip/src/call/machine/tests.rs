@@ -21,13 +21,15 @@ fn limits(now: Instant) -> Limits {
         no_answer_timeout: Duration::from_secs(6),
         media_port: 1,
     };
-    Limits::new(now, &request, Timings::default())
+    Limits::new(now, (&request, Duration::from_secs(60)), Timings::default())
 }
 
 const NOTHING: Step = Step {
     silence: false,
     ringing: false,
     late_ringing: false,
+    answered: false,
+    bye: false,
     cancel: false,
     cancelled: false,
     end: None,
@@ -39,7 +41,7 @@ fn end(cause: Cause, reason: Option<Reason>, rang: bool) -> Step {
 }
 
 /// The states, with their names for the table.
-fn states(now: Instant) -> [(&'static str, State); 12] {
+fn states(now: Instant) -> [(&'static str, State); 13] {
     let later = now + Duration::from_secs(3);
     let cancelling = |reason, rang| State::Cancelling { reason, rang, until: later };
     [
@@ -47,6 +49,7 @@ fn states(now: Instant) -> [(&'static str, State); 12] {
         ("unwanted", State::Unwanted { reason: Reason::HungUp, no_answer: later }),
         ("proceeding", State::Proceeding { no_ring: later }),
         ("ringing", State::Ringing { until: later }),
+        ("up", State::Up { rang: true, until: later }),
         ("cancelling", cancelling(Reason::NoRing, false)),
         ("cancelling, rang", cancelling(Reason::RangEnough, true)),
         ("cancelling, hung up", cancelling(Reason::HungUp, false)),
@@ -65,6 +68,7 @@ fn name(state: &State) -> &'static str {
         State::Unwanted { .. } => "unwanted",
         State::Proceeding { .. } => "proceeding",
         State::Ringing { .. } => "ringing",
+        State::Up { .. } => "up",
         State::Cancelling { reason: Reason::Diverted, .. } => "cancelling, diverted",
         State::Cancelling { rang: true, .. } => "cancelling, rang",
         State::Cancelling { reason: Reason::HungUp, .. } => "cancelling, hung up",
@@ -82,12 +86,13 @@ const DIVERTED: Input = Input::Provisional(Signal::Diverted);
 
 /// State, input, next state, what is done.
 fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
-    use Cause::{CancelTimeout, TransportError};
+    use Cause::{CancelTimeout, Success, TransportError};
     use Reason::{Diverted, HungUp, NoRing, RangEnough};
     let cancel = Step { cancel: true, ..NOTHING };
     let cancelled = Step { cancelled: true, ..cancel };
     let ringing = Step { ringing: true, ..NOTHING };
     let silence = Step { silence: true, ..NOTHING };
+    let answered = Step { answered: true, ..NOTHING };
     let late = Step { late_ringing: true, ..NOTHING };
     let mut rows = vec![
         ("calling", PROGRESS, "proceeding", NOTHING),
@@ -113,6 +118,12 @@ fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
         ("ringing", DIVERTED, "cancelling, diverted", cancel),
         ("ringing", Input::HangUp, "cancelling, rang", cancelled),
         ("ringing", Input::Deadline, "cancelling, rang", cancelled),
+        ("calling", Input::Answered, "up", answered),
+        ("proceeding", Input::Answered, "up", answered),
+        ("ringing", Input::Answered, "up", answered),
+        ("up", Input::HangUp, "over", Step { bye: true, ..end(Success, Some(HungUp), true) }),
+        ("up", Input::Deadline, "over", Step { bye: true, ..end(Success, None, true) }),
+        ("up", Input::FarHangUp, "over", end(Success, None, true)),
         ("cancelling", RINGING, "cancelling, rang", ringing),
         ("cancelling, hung up", RINGING, "cancelling, rang", ringing),
         ("abandoned", PROGRESS, "undoing", cancel),
@@ -159,6 +170,9 @@ fn ends() -> Vec<(&'static str, Input, &'static str, Step)> {
         ("cancelling, diverted", Some(Diverted), false),
     ] {
         rows.push((state, Input::Success, "over", end(Success, reason, rang)));
+        if reason.is_some() {
+            rows.push((state, Input::Answered, "over", end(Success, reason, rang)));
+        }
         rows.push((state, Input::Failure, "over", end(Failure, reason, rang)));
         rows.push((state, Input::Timeout, "over", end(Timeout, reason, rang)));
         if matches!(state, "calling" | "unwanted") {
@@ -167,6 +181,7 @@ fn ends() -> Vec<(&'static str, Input, &'static str, Step)> {
     }
     for state in ["abandoned", "undoing", "undoing, rang"] {
         rows.push((state, Input::Success, "over", NOTHING));
+        rows.push((state, Input::Answered, "over", NOTHING));
         rows.push((state, Input::Failure, "over", NOTHING));
         let step = if state == "abandoned" { NOTHING } else { forget };
         rows.push((state, Input::TransportError, "over", step));
@@ -186,6 +201,8 @@ fn every_state_does_with_every_input_what_the_table_says() {
         RINGING,
         DIVERTED,
         Input::Success,
+        Input::Answered,
+        Input::FarHangUp,
         Input::Failure,
         Input::Timeout,
         Input::TransportError,
@@ -205,7 +222,7 @@ fn every_state_does_with_every_input_what_the_table_says() {
             pairs += 1;
         }
     }
-    assert_eq!(pairs, 12 * 9);
+    assert_eq!(pairs, 13 * 11);
 }
 
 #[test]
@@ -228,6 +245,8 @@ fn a_call_ends_once_whatever_comes_after_what() {
         RINGING,
         DIVERTED,
         Input::Success,
+        Input::Answered,
+        Input::FarHangUp,
         Input::Failure,
         Input::Timeout,
         Input::TransportError,
@@ -256,5 +275,5 @@ fn a_call_ends_once_whatever_comes_after_what() {
         }
         walks += 1;
     }
-    assert_eq!(walks, 59_049);
+    assert_eq!(walks, 161_051);
 }

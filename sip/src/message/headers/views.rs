@@ -73,6 +73,14 @@ impl<'a> Headers<'a> {
         Some(scan::number(&value[..digits]).unwrap_or(u32::MAX))
     }
 
+    /// Seconds in Min-SE (RFC 4028 section 5), without its parameters; `None` when absent or
+    /// malformed.
+    pub fn min_se_s(&self) -> Option<u32> {
+        let value = self.get(HeaderName::MinSe)?.0;
+        let end = scan::find(b';', value).unwrap_or(value.len());
+        scan::number(scan::trim(&value[..end]))
+    }
+
     /// Max-Forwards, 0 to 255; `None` when absent, malformed or larger, as if it were absent.
     pub fn max_forwards(&self) -> Option<u8> {
         scan::number(self.get(HeaderName::MaxForwards)?.0)
