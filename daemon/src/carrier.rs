@@ -3,23 +3,27 @@
 //!
 //! For `dozvon demo` and for integrators who want to see every outcome without a carrier. What
 //! the handset saw, and every message that crossed the wire, is told as [`Report`]s, which the
-//! command prints as JSON lines.
+//! command prints as JSON lines. People on the network call the gateway and write to it as
+//! [`Wish`]es say.
 
 mod behaviour;
 mod challenge;
 mod leg;
 mod report;
 mod switchboard;
+mod user;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
 pub use behaviour::Behaviour;
 pub use report::{Direction, Report};
 pub use switchboard::Switchboard;
+pub use user::{Shown, Wish};
 
 /// Packets handled before timers have their turn.
 const PACKETS_PER_TURN: usize = 100;
@@ -49,12 +53,14 @@ impl Default for CarrierSettings {
     }
 }
 
-/// Serves `socket` until `stop` ends. Reports go to `report` in the order of the wire.
+/// Serves `socket` until `stop` ends, and lets people on the network do what `wishes` brings.
+/// Reports go to `report` in the order of the wire.
 pub async fn run(
     socket: UdpSocket,
     settings: CarrierSettings,
     seed: [u8; 32],
     stop: impl Future<Output = ()>,
+    mut wishes: mpsc::Receiver<Wish>,
     mut report: impl FnMut(Report),
 ) -> io::Result<()> {
     let address = socket.local_addr()?;
@@ -73,6 +79,10 @@ pub async fn run(
             biased;
             () = &mut stop => return Ok(()),
             () = &mut wait => {}
+            Some(wish) = wishes.recv() => {
+                switchboard.reach(Instant::now(), wish);
+                carry_out(&socket, &mut switchboard, &mut report)?;
+            }
             ready = socket.readable() => {
                 ready?;
                 for _ in 0..PACKETS_PER_TURN {

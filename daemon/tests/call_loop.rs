@@ -6,20 +6,22 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::carrier::{self, CarrierSettings, Report};
+use daemon::carrier::{self, CarrierSettings, Report, Shown, Wish};
 use daemon::ids::CallId;
-use daemon::ua_driver::{CallEnd, CallOrder, Driver, DriverSettings, TrunkSpec};
+use daemon::ua_driver::{CallEnd, CallOrder, Driver, DriverSettings, Inbound, TrunkSpec};
 use dialplans::TrunkName;
 use sip::{
-    CallIdentity, CallOutcome, CallRequest, CallerId, Secret, Target, TrunkSettings, UserPart,
+    CallIdentity, CallOutcome, CallRequest, Caller, CallerId, CallerSource, HostPort, Secret,
+    Target, TextAnswer, TrunkSettings, UserPart,
 };
 use tokio::net::UdpSocket;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// A carrier in this process, and what it told.
 struct Carrier {
     address: SocketAddr,
     told: Arc<Mutex<Vec<Report>>>,
+    wishes: mpsc::Sender<Wish>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -29,15 +31,16 @@ impl Carrier {
         let address = socket.local_addr().unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
+        let (wisher, wishes) = mpsc::channel(10);
         let listener = told.clone();
         tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             let report = |line| listener.lock().unwrap().push(line);
-            carrier::run(socket, CarrierSettings::default(), [1; 32], stopped, report)
+            carrier::run(socket, CarrierSettings::default(), [1; 32], stopped, wishes, report)
                 .await
                 .unwrap();
         });
-        Self { address, told, _stop: stop }
+        Self { address, told, wishes: wisher, _stop: stop }
     }
 
     fn told(&self) -> Vec<Report> {
@@ -58,6 +61,10 @@ fn driver(carrier: &Carrier) -> Driver {
     let mut settings = TrunkSettings::new("north", "carrier.test", user("dozvon"), local);
     settings.targets = vec![Target::udp(carrier.address)];
     settings.password = Some(Secret::new("dozvon"));
+    driver_of(settings)
+}
+
+fn driver_of(settings: TrunkSettings) -> Driver {
     let spec = TrunkSpec { name: trunk_name(), settings, calls_per_second: None };
     let (driver, _task) = Driver::start(DriverSettings {
         udp_listen: vec!["127.0.0.1:0".parse().unwrap()],
@@ -67,6 +74,20 @@ fn driver(carrier: &Carrier) -> Driver {
         trunks: vec![spec],
     })
     .unwrap();
+    driver
+}
+
+/// A driver whose trunk registers, once it is bound.
+async fn registered(carrier: &Carrier) -> Driver {
+    let local = "0.0.0.0:0".parse().unwrap();
+    let mut settings = TrunkSettings::new("north", "carrier.test", user("dozvon"), local);
+    let host = carrier.address.ip().to_string();
+    settings.registrar = Some(HostPort { host, port: Some(carrier.address.port()) });
+    settings.password = Some(Secret::new("dozvon"));
+    let driver = driver_of(settings);
+    let mut table = driver.watch_trunks();
+    let up = table.wait_for(|table| table.up() == 1);
+    tokio::time::timeout(Duration::from_secs(10), up).await.unwrap().unwrap();
     driver
 }
 
@@ -171,10 +192,74 @@ async fn a_full_command_channel_is_refused_before_anything_is_promised() {
 async fn a_closed_port_at_the_carrier_ends_the_call_at_once_as_trunk_down() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (stop, _) = oneshot::channel();
-    let nobody = Carrier { address: closed, told: Arc::default(), _stop: stop };
+    let wishes = mpsc::channel(1).0;
+    let nobody = Carrier { address: closed, told: Arc::default(), wishes, _stop: stop };
     let driver = driver(&nobody);
     let begin = std::time::Instant::now();
     assert_eq!(outcome(&driver, "+79161234511").await, CallOutcome::TrunkDown);
     // Well before the no-answer timeout of 1 s: the ICMP error told it.
     assert!(begin.elapsed() < Duration::from_millis(900), "{:?}", begin.elapsed());
+}
+
+/// What comes in next.
+async fn next(inbound: &mut mpsc::Receiver<Inbound>) -> Inbound {
+    tokio::time::timeout(Duration::from_secs(10), inbound.recv()).await.unwrap().unwrap()
+}
+
+/// The status that the gateway answered to the last wish.
+async fn answered(carrier: &Carrier, count: usize) -> u16 {
+    loop {
+        let told = carrier.told();
+        let mut statuses = told.iter().filter_map(|report| match report {
+            Report::Called { status, .. } | Report::Texted { status, .. } => Some(*status),
+            _ => None,
+        });
+        if let Some(status) = statuses.nth(count) {
+            return status;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_from_outside_is_refused_and_told_with_who_called_whom() {
+    let carrier = Carrier::start().await;
+    let driver = registered(&carrier).await;
+    let mut inbound = driver.listen().await;
+    let (from, to) = ("+79161234567".to_owned(), "+74951230000".to_owned());
+    let shown = |source| Caller::Shown { user: user("+79161234567"), source };
+    for (count, (how, expected)) in [
+        (Shown::Asserted, shown(CallerSource::PAssertedIdentity)),
+        (Shown::Claimed, shown(CallerSource::From)),
+        (Shown::Hidden, Caller::Hidden),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let wish = Wish::Call { from: from.clone(), to: to.clone(), shown: how };
+        carrier.wishes.send(wish).await.unwrap();
+        let Inbound::Call { trunk, call } = next(&mut inbound).await else { panic!("a text") };
+        assert_eq!(trunk, trunk_name());
+        assert_eq!((call.called, call.caller), (Some(user(&to)), expected));
+        assert_eq!(answered(&carrier, count).await, 603);
+    }
+}
+
+#[tokio::test]
+async fn a_text_from_outside_waits_for_its_answer_and_finds_503_where_nobody_listens() {
+    let carrier = Carrier::start().await;
+    let driver = registered(&carrier).await;
+    let wish = Wish::Text {
+        from: "+79161234567".to_owned(),
+        to: "+74951230000".to_owned(),
+        text: "Да".to_owned(),
+    };
+    carrier.wishes.send(wish.clone()).await.unwrap();
+    assert_eq!(answered(&carrier, 0).await, 503);
+    let mut inbound = driver.listen().await;
+    carrier.wishes.send(wish).await.unwrap();
+    let Inbound::Text { text, .. } = next(&mut inbound).await else { panic!("a call") };
+    assert_eq!(text.body, "Да");
+    driver.answer_text(text.text, TextAnswer::Accepted).await;
+    assert_eq!(answered(&carrier, 1).await, 202);
 }

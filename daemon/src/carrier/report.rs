@@ -85,6 +85,32 @@ pub enum Report {
         /// How long it rang, in milliseconds.
         rang_ms: u64,
     },
+    /// A call of somebody on the network to the gateway is over.
+    Called {
+        /// Since the start, in milliseconds.
+        t_ms: u64,
+        /// Its Call-ID.
+        call: String,
+        /// Who called.
+        from: String,
+        /// Whom.
+        to: String,
+        /// What the gateway answered; 0: nothing, or nobody is registered.
+        status: u16,
+    },
+    /// A text of somebody on the network to the gateway was answered.
+    Texted {
+        /// Since the start, in milliseconds.
+        t_ms: u64,
+        /// Its Call-ID.
+        call: String,
+        /// Who wrote.
+        from: String,
+        /// To whom.
+        to: String,
+        /// What the gateway answered; 0: nothing, or nobody is registered.
+        status: u16,
+    },
     /// A text arrived.
     Text {
         /// Since the start, in milliseconds.

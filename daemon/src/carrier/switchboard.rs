@@ -13,6 +13,7 @@ use super::behaviour::{Act, Behaviour};
 use super::challenge::{Admission, Gate};
 use super::leg::{Due, Invite, Leg, State};
 use super::report::{Direction, Report};
+use super::user::{Out, Users, Wish};
 
 /// Legs kept at once; an INVITE beyond it is answered 503.
 const LEG_LIMIT: usize = 10_000;
@@ -34,6 +35,9 @@ pub struct Switchboard {
     address: SocketAddr,
     gate: Gate,
     legs: Vec<Leg>,
+    users: Users,
+    /// The gateway's Contact URI and where it registered from.
+    binding: Option<(String, SocketAddr)>,
     lost: BTreeSet<Vec<u8>>,
     started_at: Instant,
     transmits: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -50,6 +54,8 @@ impl Switchboard {
     ) -> Self {
         Self {
             address,
+            users: Users::new(address, &settings.realm),
+            binding: None,
             gate: Gate::new(settings, ChaCha20Rng::from_seed(seed)),
             legs: Vec::new(),
             lost: BTreeSet::new(),
@@ -71,11 +77,13 @@ impl Switchboard {
 
     /// When [`Switchboard::handle_timeout`] has work.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.legs.iter().map(Leg::deadline).min()
+        let legs = self.legs.iter().map(Leg::deadline);
+        legs.chain(self.users.next_deadline()).min()
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.with_users(now, |users, out| users.handle_timeout(now, out));
         let mut place = 0;
         while place < self.legs.len() {
             match self.legs[place].due(now) {
@@ -103,7 +111,9 @@ impl Switchboard {
         let mut parser = Parser::new();
         let Ok(message) = parser.parse(bytes, Framing::Datagram) else { return };
         self.tell_message(now, Direction::In, &message, self.is_repeated(&message));
-        let Start::Request { method, .. } = message.start else { return };
+        let Start::Request { method, .. } = message.start else {
+            return self.with_users(now, |users, out| users.handle_response(now, &message, out));
+        };
         match method {
             Method::Register => self.register(now, source, &message),
             Method::Invite => self.invite(now, source, &message, bytes),
@@ -113,6 +123,25 @@ impl Switchboard {
             Method::Message => self.text(now, source, &message),
             Method::Options => self.answer(now, source, &message, Status::OK),
             _ => self.answer(now, source, &message, Status::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    /// Somebody on the network calls the gateway or writes to it.
+    pub fn reach(&mut self, now: Instant, wish: Wish) {
+        let mark = self.gate.tag();
+        let binding = self.binding.clone();
+        let binding = binding.as_ref().map(|(uri, source)| (uri.as_str(), *source));
+        self.with_users(now, |users, out| users.reach(now, wish, binding, &mark, out));
+    }
+
+    /// Lets the users do something, and draws what they send.
+    fn with_users(&mut self, now: Instant, act: impl FnOnce(&mut Users, &mut Out<'_>)) {
+        let mut packets = VecDeque::new();
+        let t_ms = self.t_ms(now);
+        let mut out = Out { t_ms, packets: &mut packets, reports: &mut self.reports };
+        act(&mut self.users, &mut out);
+        for (to, bytes) in packets {
+            self.send(now, to, bytes);
         }
     }
 
@@ -141,6 +170,9 @@ impl Switchboard {
         if writer.finish().is_ok() {
             self.send(now, source, out);
         }
+        let uri =
+            request.headers.contacts().find_map(|address| Some(text_of(address.ok()?.uri_raw)));
+        self.binding = uri.filter(|_| granted > 0).map(|uri| (uri, source));
         let contact = contact.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         self.reports.push_back(Report::Registered {
             t_ms: self.t_ms(now),

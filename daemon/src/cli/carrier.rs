@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use sip::Secret;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
 use super::{Exit, output};
-use crate::carrier::{CarrierSettings, run};
+use crate::carrier::{CarrierSettings, Wish, run};
 
 /// Options of the trunk simulator.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,16 @@ pub(super) struct CarrierArgs {
     /// Take calls and texts without a 407.
     #[arg(long)]
     no_challenge: bool,
+    /// Read wishes from standard input, one JSON object a line: somebody calls the gateway,
+    /// {"wish": "call", "from": "+79161234567", "to": "+74951230000"}, or writes to it,
+    /// {"wish": "text", "from": …, "to": …, "text": "…"}. A call may be "shown" as "asserted",
+    /// "claimed" (From alone) or "hidden".
+    #[arg(long)]
+    wishes: bool,
 }
+
+/// Wishes that may wait to be carried out.
+const WISH_LIMIT: usize = 1000;
 
 /// Serves until SIGINT or SIGTERM, or until standard output is closed.
 pub(super) async fn carrier(args: CarrierArgs) -> Exit {
@@ -48,7 +58,14 @@ pub(super) async fn carrier(args: CarrierArgs) -> Exit {
         output::complain(format_args!("error: the system has no randomness: {error}"));
         return Exit::Unavailable;
     }
-    let served = run(socket, settings, seed, crate::lifecycle::stop_signal(), |report| {
+    let (wisher, wishes) = mpsc::channel(WISH_LIMIT);
+    if args.wishes
+        && let Err(error) = std::thread::Builder::new().spawn(move || read_wishes(&wisher))
+    {
+        output::complain(format_args!("error: no thread for standard input: {error}"));
+        return Exit::Unavailable;
+    }
+    let served = run(socket, settings, seed, crate::lifecycle::stop_signal(), wishes, |report| {
         match serde_json::to_string(&report) {
             Ok(text) => output::line(text),
             Err(error) => output::complain(format_args!("error: {error}")),
@@ -59,6 +76,21 @@ pub(super) async fn carrier(args: CarrierArgs) -> Exit {
         Err(error) => {
             output::complain(format_args!("error: {error}"));
             Exit::Failure
+        }
+    }
+}
+
+/// Reads wishes until the end. On a thread of its own: a read of standard input cannot be ended,
+/// and must not keep the process up.
+fn read_wishes(wisher: &mpsc::Sender<Wish>) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(wish) => {
+                if wisher.blocking_send(wish).is_err() {
+                    return;
+                }
+            }
+            Err(error) => output::complain(format_args!("error: this is no wish: {error}")),
         }
     }
 }

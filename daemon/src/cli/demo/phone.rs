@@ -62,6 +62,8 @@ impl Phones {
             Report::Listening { .. }
             | Report::Message { .. }
             | Report::Ringing { .. }
+            | Report::Called { .. }
+            | Report::Texted { .. }
             | Report::Text { .. } => {}
         }
     }
