@@ -9,7 +9,7 @@ use crate::address::in_uri;
 use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
-use crate::config::purpose::Purpose;
+use crate::config::purpose::{Purpose, WorkflowStep};
 use crate::config::trunk::Trunk;
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
@@ -193,7 +193,7 @@ fn caller_id(out: &mut Writer, trunk: &Trunk) {
 
 fn purpose(out: &mut Writer, name: &str, purpose: &Purpose) {
     out.named_table("purposes", name);
-    out.texts("workflow", purpose.workflow.iter().map(|channel| channel.name()));
+    out.values("workflow", purpose.workflow.iter().map(workflow_step));
     out.seconds("ttl_s", purpose.ttl);
     out.value("checks", purpose.checks);
     out.value("sends", purpose.sends);
@@ -203,6 +203,16 @@ fn purpose(out: &mut Writer, name: &str, purpose: &Purpose) {
         out.seconds("ring_limit", ring_limit);
     }
     out.seconds("call_limit", purpose.call_limit);
+}
+
+fn workflow_step(step: &WorkflowStep) -> String {
+    let name = step.channel.name();
+    match step.after {
+        None => format!("{name:?}"),
+        Some(after) => {
+            format!("{{ channel = {name:?}, after_s = {} }}", after.as_secs_f64())
+        }
+    }
 }
 
 fn account(out: &mut Writer, name: &str, account: &Account) {

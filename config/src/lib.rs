@@ -25,7 +25,7 @@ pub use config::account::Account;
 pub use config::api::Api;
 pub use config::database::{Database, OnOutage, PostgresUrl, Retention, Store};
 pub use config::limits::Limits;
-pub use config::purpose::{Channel, Purpose};
+pub use config::purpose::{Channel, Purpose, WorkflowStep};
 pub use config::secret::{SecretRef, Secrets};
 pub use config::sip_section::{Sip, SipListen};
 pub use config::template::{MissingVariable, Template, TemplateError};

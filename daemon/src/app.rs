@@ -20,6 +20,7 @@ use crate::store::Store;
 use crate::ua_driver::Driver;
 use crate::verification::expiry::Expiry;
 use crate::verification::resting::Resting;
+use crate::verification::timetable::Timetable;
 
 /// What the application is built from.
 pub struct Parts {
@@ -79,6 +80,7 @@ struct Inner {
     authenticator: Authenticator,
     running: Running,
     expiry: Expiry,
+    moves: Timetable,
     resting: Resting,
 }
 
@@ -100,6 +102,7 @@ impl App {
             metrics: parts.metrics,
             running: Running::default(),
             expiry: Expiry::default(),
+            moves: Timetable::default(),
             resting: Resting::default(),
         }))
     }
@@ -167,6 +170,11 @@ impl App {
     /// The ends of open verifications.
     pub fn expiry(&self) -> &Expiry {
         &self.0.expiry
+    }
+
+    /// When the next channel of a workflow begins.
+    pub fn moves(&self) -> &Timetable {
+        &self.0.moves
     }
 
     /// The caller IDs that rest.

@@ -35,6 +35,7 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(verifications::events::events))
         .routes(routes!(verifications::check))
         .routes(routes!(verifications::resend))
+        .routes(routes!(verifications::switch))
         .routes(routes!(verifications::cancel))
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))

@@ -319,6 +319,7 @@ async fn take_up(app: &App) -> Result<(), StartError> {
         );
     }
     app.tasks().spawn(verification::expiry::run(app.clone()));
+    app.tasks().spawn(verification::workflow::run(app.clone()));
     Ok(())
 }
 

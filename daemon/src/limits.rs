@@ -51,6 +51,23 @@ pub enum LimitKind {
     FailedChecks,
 }
 
+impl LimitKind {
+    /// Its word in a step's `detail`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BetweenSends => "too_soon",
+            Self::Sends => "number_limit",
+            Self::FlashCallClosed => "flash_call_closed",
+            Self::FailedChecks => "too_many_failed_checks",
+        }
+    }
+}
+
+/// Whether another channel may have room where this one has none.
+pub fn is_of_channel(reached: &LimitReached) -> bool {
+    matches!(reached.scope, FLASH_CALL | FAILED_CHECK)
+}
+
 /// The subjects that wrong codes are counted for, beside the number.
 #[derive(Clone, Copy, Debug)]
 pub struct Guesser<'a> {
@@ -65,6 +82,23 @@ pub fn for_flash_call(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<L
     let mut all = for_resend(limits, to);
     all.push(failed_checks_of_number(limits, to, LimitUse::Look));
     all.extend(failed_checks_of(guesser, LimitUse::Look));
+    all
+}
+
+/// What a code that is written must find room in, and is counted for. Wrong short codes do not
+/// close this way: else a stranger could keep the owner out.
+pub fn for_text(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<Limit> {
+    let mut all = vec![for_send(limits, to)];
+    all.extend(failed_checks_of(guesser, LimitUse::Look));
+    all
+}
+
+/// The same limits for a channel that the workflow begins by itself: what came before it showed
+/// nothing, or long ago, so the distance between two sends does not hold it back.
+pub fn without_distance(mut all: Vec<Limit>, limits: &Limits) -> Vec<Limit> {
+    for limit in all.iter_mut().filter(|limit| limit.scope == SEND) {
+        limit.rules.retain(|rule| rule.window != limits.between_sends);
+    }
     all
 }
 
@@ -95,22 +129,21 @@ pub fn for_send(limits: &Limits, to: &E164) -> Limit {
     }
 }
 
-/// What a wrong code is counted for. A number and an account never refuse a check: else a
+/// Whether a code is guessed so easily that wrong ones close its channel.
+pub fn is_short(channel: Channel, code_length: u8) -> bool {
+    channel == Channel::FlashCall || code_length <= SHORT_CODE
+}
+
+/// What a wrong code is counted for; `is_short`: a short code could have been guessed. A number and an account never refuse a check: else a
 /// stranger's wrong codes would stop the owner's right one. They refuse the next flash call.
-pub fn for_check(
-    limits: &Limits,
-    to: &E164,
-    channel: Channel,
-    code_length: u8,
-    guesser: Guesser<'_>,
-) -> Vec<Limit> {
+pub fn for_check(limits: &Limits, to: &E164, is_short: bool, guesser: Guesser<'_>) -> Vec<Limit> {
     let mut all = failed_checks_of(guesser, LimitUse::Take);
     for limit in &mut all {
         if matches!(limit.subject, LimitSubject::Account(_)) {
             limit.limit_use = LimitUse::Count;
         }
     }
-    if channel == Channel::FlashCall || code_length <= SHORT_CODE {
+    if is_short {
         all.push(failed_checks_of_number(limits, to, LimitUse::Count));
     }
     all
@@ -182,7 +215,7 @@ mod tests {
     fn a_strangers_wrong_codes_never_refuse_the_owners_check() {
         let client = Client { ip: Some("203.0.113.9".parse().unwrap()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), &number(), Channel::FlashCall, 4, guesser);
+        let all = for_check(&limits(), &number(), true, guesser);
         for limit in &all {
             let refuses = limit.limit_use == LimitUse::Take;
             let personal =
@@ -196,7 +229,7 @@ mod tests {
     fn a_long_code_does_not_close_the_flash_call() {
         let client = Client::default();
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), &number(), Channel::Sms, 6, guesser);
+        let all = for_check(&limits(), &number(), is_short(Channel::Sms, 6), guesser);
         assert!(!all.iter().any(|limit| matches!(limit.subject, LimitSubject::Number(_))));
     }
 
@@ -205,7 +238,7 @@ mod tests {
         let client = Client { device_id: Some("d".to_owned()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
         let mut all = for_flash_call(&limits(), &number(), guesser);
-        all.extend(for_check(&limits(), &number(), Channel::FlashCall, 4, guesser));
+        all.extend(for_check(&limits(), &number(), true, guesser));
         all.extend(for_resend(&limits(), &number()));
         for one in &all {
             for other in &all {

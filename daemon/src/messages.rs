@@ -4,15 +4,14 @@ pub mod coding;
 mod deliver;
 pub mod preview;
 mod recovery;
+mod sender;
 
 use std::time::Duration;
 
 use config::{Template, TemplateName};
 use dialplans::{
-    CallerIdWish, DialError, E164, PlanRequest, PoolChoice, RecentTails, RestingCallerIds,
-    TrunkHealth, TrunkName,
+    CallerIdWish, E164, PlanRequest, PoolChoice, RecentTails, RestingCallerIds, TrunkHealth,
 };
-use sip::{UserPart, UserPartError};
 
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
@@ -25,6 +24,7 @@ use crate::store::{
 use crate::verification::service::{Accepted, Wait};
 
 pub use recovery::recover;
+pub use sender::{OutgoingText, ReadyText, RouteError, TextEnd, reserve, route};
 
 /// How long a text may wait for its trunk when the client does not say.
 const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);
@@ -67,18 +67,9 @@ pub enum Content {
 /// Why a text was not taken. Nothing was stored and nothing sent.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// No trunk sends texts.
-    #[error("no trunk sends texts")]
-    NotOffered,
-    /// No route names the number.
-    #[error("no route names the number")]
-    NoRoute,
-    /// The trunk cannot dial it.
+    /// No way leads there.
     #[error(transparent)]
-    Dial(#[from] DialError),
-    /// Its digits are no part of a SIP URI.
-    #[error(transparent)]
-    Digits(#[from] UserPartError),
+    Route(#[from] RouteError),
     /// The sender is not in the account's list.
     #[error("the sender is not in the account's list")]
     SenderNotAllowed,
@@ -185,17 +176,6 @@ pub async fn wait(
             () = app.stop().cancelled() => return Ok(Some(message)),
         }
     }
-}
-
-/// The trunk that takes a text to this number.
-fn route(settings: &Settings, to: &E164) -> Result<TrunkName, CreateError> {
-    let name = settings.config.sms.default.clone().ok_or(CreateError::NotOffered)?;
-    let trunk = settings.config.trunks.get(&name).ok_or(CreateError::NotOffered)?;
-    if !is_routed(settings, to) {
-        return Err(CreateError::NoRoute);
-    }
-    UserPart::new(trunk.dialling().dial(to)?.reveal())?;
-    Ok(name)
 }
 
 /// Whether the operator lets anything go to this number at all.

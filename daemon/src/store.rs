@@ -26,6 +26,7 @@ mod sql_types;
 mod sqlite;
 mod timeline;
 mod view;
+mod workflow;
 mod write;
 mod writer;
 

@@ -8,3 +8,5 @@ pub mod recovery;
 pub mod resting;
 pub mod service;
 pub mod status;
+pub mod timetable;
+pub mod workflow;

@@ -22,7 +22,7 @@ use daemon::store::{
 use daemon::verification::machine::{Input, PresentedCode};
 use daemon::verification::model::{
     Call, CallRecord, CallState, Channel, Client, Step, StepCode, StepStatus, Verification,
-    VerificationStatus,
+    VerificationStatus, Wording,
 };
 use dialplans::{CallerId, CodeLength, E164};
 use dozvon_tests::peers::{Peer, lacking};
@@ -156,7 +156,9 @@ impl Load {
             detail: None,
             created_at: now,
             code: Some(code),
+            secret: None,
             calls: vec![call],
+            dispatches: Vec::new(),
         };
         let client = Client {
             session: Some(format!("session-{number}")),
@@ -185,6 +187,10 @@ impl Load {
             sends_max: 5,
             sends_used: 1,
             next_send_allowed_at: now + Duration::from_secs(15),
+            wording: Wording::default(),
+            own_code: false,
+            workflow: Vec::new(),
+            next_at: None,
             steps: vec![step],
         };
         let limit = |scope, max, seconds| Limit {

@@ -8,7 +8,7 @@ use dialplans::PoolName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purpose {
     /// The channels in order; at least one, none twice.
-    pub workflow: Vec<Channel>,
+    pub workflow: Vec<WorkflowStep>,
     /// How long a verification lives.
     pub ttl: Duration,
     /// Wrong codes until it is locked.
@@ -26,11 +26,28 @@ pub struct Purpose {
     pub call_limit: Duration,
 }
 
+/// One channel of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkflowStep {
+    /// Which one.
+    pub channel: Channel,
+    /// How long after the channel before it showed its code; `None`: the daemon's default.
+    pub after: Option<Duration>,
+}
+
+impl From<Channel> for WorkflowStep {
+    fn from(channel: Channel) -> Self {
+        Self { channel, after: None }
+    }
+}
+
 /// How a code travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Channel {
     /// The tail of the calling number.
     FlashCall,
+    /// A text.
+    Sms,
 }
 
 impl Channel {
@@ -38,6 +55,7 @@ impl Channel {
     pub fn name(self) -> &'static str {
         match self {
             Self::FlashCall => "flash_call",
+            Self::Sms => "sms",
         }
     }
 }

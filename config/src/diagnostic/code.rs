@@ -90,6 +90,7 @@ codes! {
     Error AccountUnknownPool = "account-unknown-pool", "An account names a pool that is not there.";
     Error AccountUnknownPurpose = "account-unknown-purpose", "An account names a purpose that is not there.";
     Error SmsUnknownTrunk = "sms-unknown-trunk", "The trunk for texts is not there.";
+    Error WorkflowWithoutTexts = "workflow-without-texts", "A purpose sends texts and no trunk does.";
     Error SmsTrunkWithoutTexts = "sms-trunk-without-texts", "The trunk for texts sends none.";
     Warning SecretInFile = "secret-in-file", "A secret stands in the file itself.";
     Warning CodeInClear = "code-in-clear", "Codes cross a public network in clear.";

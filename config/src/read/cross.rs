@@ -8,6 +8,7 @@ use sip::Transport;
 use crate::address;
 use crate::config::Config;
 use crate::config::account::Account;
+use crate::config::purpose::Channel;
 use crate::config::trunk::Trunk;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
@@ -23,6 +24,7 @@ pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
     small_pools::check(root, config, faults);
     inbound_numbers(root, config, faults);
     forgeable_callers(root, config, faults);
+    workflows(root, config, faults);
     if !faults.has_errors() {
         // With an error in the way, what seems unused may be only misspelt elsewhere.
         unused(root, config, faults);
@@ -129,6 +131,20 @@ fn forgeable_callers(root: &RawTable, config: &Config, faults: &mut Faults) {
             faults.add(Code::CliForgeable, span, message).help(
                 "the source address of a datagram can be forged, and the number with it: reach the carrier by TLS, a VPN or a private link",
             );
+        }
+    }
+}
+
+/// A workflow with texts wants a trunk that sends them.
+fn workflows(root: &RawTable, config: &Config, faults: &mut Faults) {
+    for (name, purpose) in &config.purposes {
+        let has_texts = purpose.workflow.iter().any(|step| step.channel == Channel::Sms);
+        if has_texts && config.sms.default.is_none() {
+            let span = place(root, "purposes", name.as_str(), "workflow");
+            let message = format!("purpose {:?} sends texts, and no trunk does", name.as_str());
+            faults
+                .add(Code::WorkflowWithoutTexts, span, message)
+                .help("[trunks.NAME] sms = \"message\"");
         }
     }
 }

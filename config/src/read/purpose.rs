@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialplans::PoolName;
 
-use crate::config::purpose::{Channel, Purpose};
+use crate::config::purpose::{Channel, Purpose, WorkflowStep};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::name::PurposeName;
@@ -15,7 +15,7 @@ use crate::schema;
 use crate::section::Section;
 use crate::section::list::is_known;
 use crate::section::scalar::{Choice, Zero, choose};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// Purposes that exist without being written.
 pub(crate) const BUILT_IN: [&str; 2] = ["sign_in", "sign_up"];
@@ -25,7 +25,7 @@ pub(crate) const PASSWORD_RESET: &str = "password_reset";
 const CHANNELS: [Choice<Channel>; 5] = [
     ("flash_call", Some(Channel::FlashCall)),
     ("incoming_call", None),
-    ("sms", None),
+    ("sms", Some(Channel::Sms)),
     ("voice", None),
     ("email", None),
 ];
@@ -69,7 +69,7 @@ pub(crate) fn is_untouched(name: &PurposeName, purpose: &Purpose) -> bool {
 
 fn default() -> Purpose {
     Purpose {
-        workflow: vec![Channel::FlashCall],
+        workflow: vec![Channel::FlashCall.into()],
         ttl: Duration::from_secs(300),
         checks: 3,
         sends: 5,
@@ -129,39 +129,50 @@ fn read(section: &Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Purpos
     }
 }
 
-fn workflow(section: &Section<'_>, faults: &mut Faults) -> Option<Vec<Channel>> {
-    if section.name == PASSWORD_RESET {
-        let place = section.place_of("workflow");
-        faults
-            .add(Code::PurposeWantsLongCodes, place, "\"password_reset\" wants codes of 6 digits")
-            .help("a flash call has at most 4 or 5, and this version has no other channel");
+fn workflow(section: &Section<'_>, faults: &mut Faults) -> Option<Vec<WorkflowStep>> {
+    let values = section.values(faults, "workflow");
+    let is_short_of_codes = section.name == PASSWORD_RESET && section.get("workflow").is_none();
+    if is_short_of_codes {
+        wants_long_codes(section.place, faults);
     }
-    let mut channels = Vec::new();
-    for step in section.values(faults, "workflow")? {
-        let Some(channel) = channel(section, step, faults) else { continue };
-        if channels.contains(&channel) {
-            let message = format!("\"workflow\" holds {:?} twice", channel.name());
-            faults.add(Code::DuplicateValue, step.span, message);
+    let mut steps: Vec<WorkflowStep> = Vec::new();
+    for value in values? {
+        let Some(step) = step(section, value, faults) else { continue };
+        if section.name == PASSWORD_RESET && step.channel == Channel::FlashCall {
+            wants_long_codes(Some(value.span), faults);
+        }
+        if steps.iter().any(|earlier| earlier.channel == step.channel) {
+            let message = format!("\"workflow\" holds {:?} twice", step.channel.name());
+            faults.add(Code::DuplicateValue, value.span, message);
         } else {
-            channels.push(channel);
+            steps.push(step);
         }
     }
-    Some(channels)
+    Some(steps)
 }
 
-fn channel(
+fn wants_long_codes(place: impl Into<Option<Span>>, faults: &mut Faults) {
+    faults
+        .add(Code::PurposeWantsLongCodes, place, "\"password_reset\" wants codes of 6 digits")
+        .help("a flash call has at most 4 or 5: workflow = [\"sms\"]");
+}
+
+fn step(
     section: &Section<'_>,
     step: &Spanned<RawValue>,
     faults: &mut Faults,
-) -> Option<Channel> {
+) -> Option<WorkflowStep> {
     match &step.value {
-        RawValue::Text(word) => choose(faults, "channel", step.with(word.as_str()), &CHANNELS),
+        RawValue::Text(word) => {
+            choose(faults, "channel", step.with(word.as_str()), &CHANNELS).map(Channel::into)
+        }
         RawValue::Table(_) => {
             let table = Section::open(faults, &schema::STEP, section.name, step.span, step)?;
             if table.get("channel").is_none() {
                 table.missing(faults, "channel", "channel = \"flash_call\"");
             }
-            table.choice(faults, "channel", &CHANNELS)
+            let after = table.seconds(faults, "after_s", 0..=600, Zero::IsRefused);
+            Some(WorkflowStep { channel: table.choice(faults, "channel", &CHANNELS)?, after })
         }
         _ => {
             section.wrong_element(faults, "workflow", step);

@@ -1,18 +1,20 @@
 //! Carries out a flash-call step: watches the call, writes down what it tells, and goes to the
 //! next trunk when nothing rang.
 
+mod prepare;
+
+pub use prepare::{Act, plan, prepare, prepare_again};
+
 use std::time::Duration;
 
 use dialplans::{Attempt, TrunkState};
 use sip::outcome::Follow;
 use sip::{CallOutcome, CallSummary, PlaceCallError};
-use tracing::Instrument;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, VerificationId};
 use crate::store::{Applied, Apply, StoreError, Who};
-use crate::telemetry;
 use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch, Reservation};
 use crate::verification::machine::Input;
 use crate::verification::model::{Call, CallRecord, StepCode, Verification};
@@ -41,12 +43,6 @@ pub struct Leg {
     pub call: Call,
     /// The plan's attempt over another trunk.
     pub next: Option<Attempt>,
-}
-
-/// Watches a call that was placed, to the end of its step, in a task of its own.
-pub fn start(app: &App, verification_id: VerificationId, leg: Leg, watch: CallWatch) {
-    let span = telemetry::verification_span(verification_id);
-    app.tasks().spawn(run(app.clone(), verification_id, leg, watch).instrument(span));
 }
 
 async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch: CallWatch) {
@@ -247,6 +243,7 @@ async fn remember(
 /// A further attempt with its place in the call loop.
 struct Next {
     leg: Leg,
+    follows: CallId,
     code: Option<StepCode>,
     order: CallOrder,
     reservation: Reservation,
@@ -287,6 +284,7 @@ async fn next(
     let same = leg.call.caller_id.as_ref() == Some(&attempt.caller_id);
     Some(Next {
         leg: Leg { attempt: leg.attempt + 1, live: true, call: placement.call, next: None },
+        follows: leg.call.call_id,
         code: (!same).then_some(placement.code),
         order: placement.order,
         reservation,
@@ -299,8 +297,8 @@ async fn begin(
     verification_id: VerificationId,
     next: Next,
 ) -> Result<(Leg, CallWatch), CallId> {
-    let Next { leg, code, order, reservation } = next;
-    let input = Input::NextAttempt { call: Box::new(leg.call.clone()), code };
+    let Next { leg, follows, code, order, reservation } = next;
+    let input = Input::NextAttempt { follows, call: Box::new(leg.call.clone()), code };
     match app.store().apply(Apply::internal(verification_id, input)).await {
         Ok(Applied::Accepted { .. }) => Ok((leg, reservation.place_call(order))),
         Ok(Applied::Refused { .. } | Applied::NotFound | Applied::Replayed(_)) => {
@@ -314,7 +312,7 @@ async fn begin(
 }
 
 /// Ends a call that may have been written down and was not placed, and with it its step.
-pub(crate) async fn disown(app: App, verification_id: VerificationId, call_id: CallId) {
+async fn disown(app: App, verification_id: VerificationId, call_id: CallId) {
     let record = unplaced(app.now(), CallOutcome::Canceled);
     write(&app, verification_id, Input::CallEnded { call_id, record, last: true }).await;
     let stored = write(&app, verification_id, Input::NothingLeft).await;

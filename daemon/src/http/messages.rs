@@ -18,7 +18,7 @@ use super::reply;
 use crate::accounts::Scope;
 use crate::app::App;
 use crate::ids::MessageId;
-use crate::messages::{self, CreateError};
+use crate::messages::{self, CreateError, RouteError};
 use crate::store::{Direction, Message, MessageFilter, MessageStatus, StoredResponse};
 use crate::verification::service::Accepted;
 
@@ -137,15 +137,23 @@ pub(super) async fn list(
     Ok(reply::json(StatusCode::OK, &page))
 }
 
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::NotOffered => {
+                Self::new(Code::ChannelNotAvailable).detail("No trunk of this gateway sends texts.")
+            }
+            RouteError::NoRoute | RouteError::Dial(_) | RouteError::Digits(_) => {
+                Self::new(Code::DestinationNotAllowed)
+            }
+        }
+    }
+}
+
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::NotOffered => {
-                Self::new(Code::ChannelNotAvailable).detail("No trunk of this gateway sends texts.")
-            }
-            CreateError::NoRoute | CreateError::Dial(_) | CreateError::Digits(_) => {
-                Self::new(Code::DestinationNotAllowed)
-            }
+            CreateError::Route(error) => error.into(),
             CreateError::SenderNotAllowed => Self::field(
                 Code::SenderNotAllowed,
                 "/sender",

@@ -17,8 +17,9 @@ use super::reply;
 use super::verifications::input::{client, number};
 use crate::accounts::{ActingAccount, Scope};
 use crate::app::App;
+use crate::channels::CodeWish;
 use crate::store::StoredResponse;
-use crate::verification::model::Verification;
+use crate::verification::model::{Channel, DEFAULT_AFTER, Planned, Verification, Wording};
 use crate::verification::service::{self, Accepted, NewVerification};
 
 /// A call that was placed.
@@ -110,7 +111,9 @@ fn read(body: &Value, account: &ActingAccount) -> Result<NewVerification, Proble
         let client = object.object("client", client).unwrap_or_default();
         Some(NewVerification {
             to: to?,
-            tail: Some(tail?.ok()?),
+            channels: vec![Planned { channel: Channel::FlashCall, after: DEFAULT_AFTER }],
+            code: CodeWish::Tail(tail?.ok()?),
+            wording: Wording::default(),
             purpose: PurposeName::sign_in(),
             ttl: None,
             locale: None,

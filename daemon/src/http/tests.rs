@@ -7,3 +7,4 @@ mod operators;
 mod refusals;
 mod sends;
 mod texts;
+mod workflow;

@@ -1,5 +1,6 @@
 //! `/v1/verifications`: prove that somebody has a phone in their hand.
 
+mod channels;
 pub mod events;
 pub mod input;
 mod problem;
@@ -18,13 +19,14 @@ use super::input::{Faults, TextRule};
 use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
-use crate::accounts::Scope;
+use crate::accounts::{ActingAccount, Scope};
 use crate::app::App;
+use crate::channels::CodeWish;
 use crate::ids::VerificationId;
-use crate::store::{StoredResponse, VerificationFilter};
-use crate::verification::machine::PresentedCode;
+use crate::store::{Idempotency, StoredResponse, VerificationFilter};
+use crate::verification::machine::{Answer, PresentedCode};
 use crate::verification::model::{Channel, Verification, VerificationStatus};
-use crate::verification::service::{self, Accepted, CheckError};
+use crate::verification::service::{self, Accepted};
 
 use input::NewVerificationSchema;
 use view::{CheckView, CodeView, VerificationView};
@@ -53,10 +55,13 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Verify)?;
     let account = caller.account(&app)?;
-    let wish = input::read(&body, &account)?;
+    let wish = input::read(&body, &account, &app.settings())?;
+    if let CodeWish::Digits(_) = wish.new.code {
+        caller.require(Scope::CallsOwnCodes)?;
+    }
     if wish.dry_run {
         let rehearsal = service::rehearse(&app, &account, &wish.new).await?;
-        return Ok(reply::json(StatusCode::OK, &dry_run(&rehearsal)));
+        return Ok(reply::json(StatusCode::OK, &dry_run(&rehearsal, account.live)));
     }
     let idempotent =
         Idempotent::begin(&app, &account, key, "POST /v1/verifications", &body).await?;
@@ -94,7 +99,7 @@ fn rendered(status: StatusCode, verification: &Verification) -> StoredResponse {
     response
 }
 
-fn dry_run(rehearsal: &service::DryRun) -> Value {
+fn dry_run(rehearsal: &service::DryRun, live: bool) -> Value {
     let code = CodeView::new(rehearsal.rehearsed.code_length, rehearsal.rehearsed.code_space);
     let trunks: Vec<_> = rehearsal
         .plan
@@ -104,9 +109,9 @@ fn dry_run(rehearsal: &service::DryRun) -> Value {
         .collect();
     serde_json::json!({
         "dry_run": true,
-        "live": rehearsal.plan.is_some(),
+        "live": live,
         "code": code,
-        "steps": [{"n": 1, "channel": Channel::FlashCall.as_str(), "trunks": trunks}],
+        "steps": [{"n": 1, "channel": rehearsal.rehearsed.channel.as_str(), "trunks": trunks}],
     })
 }
 
@@ -211,8 +216,7 @@ pub(super) async fn check(
     };
     let idempotency = idempotency.map(|begun| {
         begun.render(|(verification, answer)| {
-            let valid =
-                matches!(answer, crate::verification::machine::Answer::Checked { valid: true });
+            let valid = matches!(answer, Answer::Checked { valid: true });
             Some(reply::rendered(StatusCode::OK, &CheckView::new(verification, valid)))
         })
     });
@@ -231,7 +235,7 @@ pub(super) async fn check(
     }
 }
 
-/// Send the same code again: the phone sees the same number once more.
+/// Send the same code again, over the present channel; a phone sees the same number once more.
 #[utoipa::path(
     post, path = "/v1/verifications/{id}/resend", tag = "verifications",
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
@@ -247,24 +251,45 @@ pub(super) async fn resend(
     key: IdempotencyKey,
     JsonOrNothing(body): JsonOrNothing,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::Verify)?;
-    let account = caller.account(&app)?;
     Faults::new().read(&body, |_nothing| Some(()))?;
-    let request = format!("POST /v1/verifications/{id}/resend");
-    let (guard, idempotency) = match Idempotent::begin(&app, &account, key, &request, &body).await?
-    {
-        Idempotent::Replayed(response) => return Ok(reply::replayed(response)),
-        Idempotent::Go(guard, idempotency) => (guard, idempotency),
-    };
-    let idempotency = idempotency.map(|begun| {
-        begun.render(|(verification, _)| Some(rendered(StatusCode::OK, verification)))
-    });
-    let task_app = app.clone();
-    let accepted = reply::tracked(&app, async move {
-        let _guard = guard;
-        service::resend(&task_app, &account, id, idempotency).await
-    });
-    answer(accepted.await?.map_err(Problem::from)?)
+    let deed = Deed { id, word: "resend", key, body };
+    deed.run(app, caller, move |app, account, kept| async move {
+        service::resend(&app, &account, id, kept).await
+    })
+    .await
+}
+
+/// Take another way: its channel begins at once, the earlier code stays valid for a minute.
+#[utoipa::path(
+    post, path = "/v1/verifications/{id}/switch", tag = "verifications",
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body(content = Object, example = json!({"channel": "sms"})),
+    responses(
+        (status = 200, body = VerificationView),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn switch(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<VerificationId>,
+    key: IdempotencyKey,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let settings = app.settings();
+    let channel = Faults::new().read(&body, |object| {
+        let word = object.required_text("channel", TextRule::line(32))?;
+        let channel = channels::offered(&settings, word);
+        if let Err(detail) = &channel {
+            object.fault("channel", "channel-not-available", detail.clone());
+        }
+        channel.ok()
+    })?;
+    let deed = Deed { id, word: "switch", key, body };
+    deed.run(app, caller, move |app, account, kept| async move {
+        service::switch(&app, &account, id, channel, kept).await
+    })
+    .await
 }
 
 /// End a verification: no code of it counts from then on, its call is hung up.
@@ -283,32 +308,58 @@ pub(super) async fn cancel(
     key: IdempotencyKey,
     JsonOrNothing(body): JsonOrNothing,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::Verify)?;
-    let account = caller.account(&app)?;
     Faults::new().read(&body, |_nothing| Some(()))?;
-    let request = format!("POST /v1/verifications/{id}/cancel");
-    let (guard, idempotency) = match Idempotent::begin(&app, &account, key, &request, &body).await?
-    {
-        Idempotent::Replayed(response) => return Ok(reply::replayed(response)),
-        Idempotent::Go(guard, idempotency) => (guard, idempotency),
-    };
-    let idempotency = idempotency.map(|begun| {
-        begun.render(|(verification, _)| Some(rendered(StatusCode::OK, verification)))
-    });
-    let task_app = app.clone();
-    let accepted = reply::tracked(&app, async move {
-        let _guard = guard;
-        service::cancel(&task_app, &account, id, idempotency).await
-    });
-    answer(accepted.await?.map_err(|error: CheckError| Problem::from(error))?)
+    let deed = Deed { id, word: "cancel", key, body };
+    deed.run(app, caller, move |app, account, kept| async move {
+        service::cancel(&app, &account, id, kept).await
+    })
+    .await
 }
 
-fn answer(accepted: Accepted<Box<Verification>>) -> Result<Response, Problem> {
-    Ok(match accepted {
-        Accepted::Replayed(response) => reply::replayed(response),
-        Accepted::Done(_, Some(response)) => reply::stored(response),
-        Accepted::Done(verification, None) => {
-            reply::stored(rendered(StatusCode::OK, &verification))
-        }
-    })
+/// What a client does to a verification that answers with its representation.
+struct Deed {
+    id: VerificationId,
+    /// The last part of its path.
+    word: &'static str,
+    key: IdempotencyKey,
+    body: Value,
+}
+
+impl Deed {
+    /// Does it once for its idempotency key, in a task of its own.
+    async fn run<E, W>(
+        self,
+        app: App,
+        caller: Caller,
+        work: impl FnOnce(App, ActingAccount, Option<Idempotency<(Verification, Answer)>>) -> W,
+    ) -> Result<Response, Problem>
+    where
+        E: Send + 'static,
+        Problem: From<E>,
+        W: Future<Output = Result<Accepted<Box<Verification>>, E>> + Send + 'static,
+    {
+        caller.require(Scope::Verify)?;
+        let account = caller.account(&app)?;
+        let request = format!("POST /v1/verifications/{}/{}", self.id, self.word);
+        let begun = Idempotent::begin(&app, &account, self.key, &request, &self.body).await?;
+        let (guard, idempotency) = match begun {
+            Idempotent::Replayed(response) => return Ok(reply::replayed(response)),
+            Idempotent::Go(guard, idempotency) => (guard, idempotency),
+        };
+        let idempotency = idempotency.map(|begun| {
+            begun.render(|(verification, _)| Some(rendered(StatusCode::OK, verification)))
+        });
+        let work = work(app.clone(), account, idempotency);
+        let accepted = reply::tracked(&app, async move {
+            let _guard = guard;
+            work.await
+        });
+        Ok(match accepted.await?.map_err(Problem::from)? {
+            Accepted::Replayed(response) => reply::replayed(response),
+            Accepted::Done(_, Some(response)) => reply::stored(response),
+            Accepted::Done(verification, None) => {
+                reply::stored(rendered(StatusCode::OK, &verification))
+            }
+        })
+    }
 }

@@ -8,22 +8,25 @@ use rand_chacha::ChaCha20Rng;
 use sip::{CallOutcome, UserPart};
 
 use crate::clock::Timestamp;
-use crate::ids::CallId;
+use crate::ids::{CallId, VerificationId};
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::StoreError;
 use crate::store::row::{CallChange, CallRow, StepRow, VerificationChange, VerificationRow};
 use crate::store::sql_types::{Bytes, Key};
 use crate::store::timeline;
 use crate::store::view::{CallView, UnfinishedCall};
+use crate::store::workflow;
 use crate::verification::model::{
-    Call, CallRecord, CallState, Channel, Client, Step, StepCode, StepStatus, StoredNumber,
-    Verification, VerificationStatus,
+    Call, CallRecord, CallState, Channel, Client, CodeDigits, Step, StepCode, StepStatus,
+    StoredNumber, Verification, VerificationStatus, Wording,
 };
 
 pub(crate) const VERIFICATION_TO: SealedColumn = SealedColumn("verification.to");
 pub(crate) const CALL_TO: SealedColumn = SealedColumn("call.to");
 pub(crate) const CALL_DIALLED: SealedColumn = SealedColumn("call.dialled");
 pub(crate) const CALL_CALLER_ID: SealedColumn = SealedColumn("call.caller_id");
+/// Bound to the verification's id with the step's number in its last bits.
+const STEP_SECRET: SealedColumn = SealedColumn("step.secret");
 
 /// Names the table of a damaged row once for all its columns.
 #[derive(Clone, Copy)]
@@ -136,6 +139,12 @@ pub(crate) fn verification_row(
         sends_max: int(verification.sends_max),
         sends_used: int(verification.sends_used),
         next_send_allowed_at: verification.next_send_allowed_at,
+        template: verification.wording.template.clone(),
+        web_origin: verification.wording.web_origin.clone(),
+        android_app_hash: verification.wording.android_app_hash.clone(),
+        own_code: verification.own_code,
+        workflow: workflow::encode_planned(&verification.workflow),
+        next_at: verification.next_at,
     }
 }
 
@@ -150,11 +159,21 @@ pub(crate) fn verification_change(verification: &Verification) -> VerificationCh
         checks_used: int(verification.checks_used),
         sends_used: int(verification.sends_used),
         next_send_allowed_at: verification.next_send_allowed_at,
+        workflow: workflow::encode_planned(&verification.workflow),
+        next_at: verification.next_at,
     }
 }
 
-pub(crate) fn step_row(verification: &Verification, step: &Step) -> StepRow {
+pub(crate) fn step_row(
+    keys: &Keys,
+    rng: &mut ChaCha20Rng,
+    verification: &Verification,
+    step: &Step,
+) -> StepRow {
     let code = step.code.as_ref();
+    let row_id = secret_row_id(verification.verification_id, step.n);
+    let seal =
+        |secret: &CodeDigits| keys.seal(rng, STEP_SECRET, row_id, secret.reveal().as_bytes());
     StepRow {
         verification_id: verification.verification_id,
         n: int(step.n),
@@ -167,7 +186,14 @@ pub(crate) fn step_row(verification: &Verification, step: &Step) -> StepRow {
         code_length: code.map(|code| int(code.length)),
         code_space: code.map(|code| i64::try_from(code.space).unwrap_or(i64::MAX)),
         code_checkable_until: code.and_then(|code| code.checkable_until),
+        secret_sealed: step.secret.as_ref().map(seal),
+        dispatches: workflow::encode_dispatches(&step.dispatches),
     }
+}
+
+/// A step has no id of its own, so its secret is bound to verification and number.
+fn secret_row_id(verification_id: VerificationId, n: u8) -> u128 {
+    verification_id.0 ^ u128::from(n)
 }
 
 pub(crate) fn call_row(
@@ -261,7 +287,7 @@ pub(crate) fn verification(
 ) -> Result<Verification, StoreError> {
     let table = Table("verification");
     let id = row.verification_id;
-    let mut steps = steps.into_iter().map(step).collect::<Result<Vec<_>, _>>()?;
+    let mut steps = steps.into_iter().map(|row| step(keys, row)).collect::<Result<Vec<_>, _>>()?;
     for row in calls {
         let step = steps.iter_mut().find(|step| i32::from(step.n) == row.step_n);
         let step = Table("call").column("step_n", step)?;
@@ -301,12 +327,27 @@ pub(crate) fn verification(
         sends_max: table.number("sends_max", row.sends_max)?,
         sends_used: table.number("sends_used", row.sends_used)?,
         next_send_allowed_at: row.next_send_allowed_at,
+        wording: Wording {
+            template: row.template,
+            web_origin: row.web_origin,
+            android_app_hash: row.android_app_hash,
+        },
+        own_code: row.own_code,
+        workflow: table.column("workflow", workflow::decode_planned(&row.workflow))?,
+        next_at: row.next_at,
         steps,
     })
 }
 
-fn step(row: StepRow) -> Result<Step, StoreError> {
+fn step(keys: &Keys, row: StepRow) -> Result<Step, StoreError> {
     let table = Table("step");
+    let n = table.number("n", row.n)?;
+    let row_id = secret_row_id(row.verification_id, n);
+    let secret = row.secret_sealed.as_ref().map(|sealed| {
+        let digits = table.unseal(keys, STEP_SECRET, row_id, sealed)?;
+        CodeDigits::parse(&digits).map_err(|_| table.damaged("secret"))
+    });
+    let dispatches = workflow::decode_dispatches(&row.dispatches);
     let code = row.code_tail_hmac.map(|Bytes(tail_hmac)| {
         let space = table.column("code_space", row.code_space)?;
         Ok(StepCode {
@@ -318,13 +359,15 @@ fn step(row: StepRow) -> Result<Step, StoreError> {
         })
     });
     Ok(Step {
-        n: table.number("n", row.n)?,
+        n,
         channel: table.column("channel", Channel::from_word(&row.channel))?,
         status: table.column("status", StepStatus::from_word(&row.status))?,
         detail: row.detail,
         created_at: row.created_at,
         code: code.transpose()?,
+        secret: secret.transpose()?,
         calls: Vec::new(),
+        dispatches: table.column("dispatches", dispatches)?,
     })
 }
 

@@ -21,9 +21,11 @@ macro_rules! migrations {
 }
 
 /// SQLite's.
-pub(crate) static SQLITE: LazyLock<Migrator> = migrations!("sqlite", ["0001_store"]);
+pub(crate) static SQLITE: LazyLock<Migrator> =
+    migrations!("sqlite", ["0001_store", "0002_workflow"]);
 /// Postgres's.
-pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!("postgres", ["0001_store"]);
+pub(crate) static POSTGRES: LazyLock<Migrator> =
+    migrations!("postgres", ["0001_store", "0002_workflow"]);
 
 fn in_order(files: &[(&'static str, &'static str)]) -> Migrator {
     let numbered = (1..).zip(files).map(|(version, &(name, sql))| {

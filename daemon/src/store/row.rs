@@ -88,6 +88,12 @@ row! {
         sends_max: i32,
         sends_used: i32,
         next_send_allowed_at: Timestamp,
+        template: Option<String>,
+        web_origin: Option<String>,
+        android_app_hash: Option<String>,
+        own_code: bool,
+        workflow: String,
+        next_at: Option<Timestamp>,
     }
 }
 
@@ -103,6 +109,8 @@ row! {
         checks_used: i32,
         sends_used: i32,
         next_send_allowed_at: Timestamp,
+        workflow: String,
+        next_at: Option<Timestamp>,
     }
 }
 
@@ -120,6 +128,8 @@ row! {
         code_length: Option<i32>,
         code_space: Option<i64>,
         code_checkable_until: Option<Timestamp>,
+        secret_sealed: Option<Vec<u8>>,
+        dispatches: String,
     }
 }
 

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::clock::Timestamp;
-use crate::ids::CallId;
-use crate::verification::model::{Call, CallRecord, Step, StepCode, VerificationStatus};
+use crate::ids::{CallId, MessageId};
+use crate::verification::model::{
+    Call, CallRecord, Channel, Dispatch, DispatchOutcome, Step, StepCode, StepStatus,
+    VerificationStatus,
+};
 
 /// A code as a client typed it: digits only, at least one and at most 32. Never prints.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,16 +50,17 @@ pub enum Input {
     Cancel,
     /// A newer one of the same session takes its place.
     Supersede,
-    /// A client wants the same code again: a new call in the present step, with the same caller
-    /// ID. Counts as a send.
+    /// A client wants the same code again, over the present step's channel. Counts as a send.
     Resend {
-        /// The call to place once this is stored.
-        call: Box<Call>,
+        /// What goes out once this is stored.
+        again: Again,
         /// Before this the next resend is refused.
         next_send_allowed_at: Timestamp,
     },
     /// The next attempt of the present step, over another trunk, when nothing rang.
     NextAttempt {
+        /// The call of the present step that it follows.
+        follows: CallId,
         /// The call to place once this is stored.
         call: Box<Call>,
         /// A new code when the caller ID changed; `None`: the step's code stays.
@@ -64,10 +68,36 @@ pub enum Input {
     },
     /// The next step of the workflow. Counts as a send; its `n` is set here.
     NextStep {
-        /// The step, with its code and first call.
+        /// The step, with its code and what goes out first.
         step: Box<Step>,
+        /// Why it comes.
+        reason: Reason,
         /// Before this a resend is refused.
         next_send_allowed_at: Timestamp,
+    },
+    /// The channel that is due could not be begun: nothing went out, the one after it is due.
+    Skipped {
+        /// Which channel.
+        channel: Channel,
+        /// What its step is called.
+        status: StepStatus,
+        /// The exact word.
+        detail: String,
+    },
+    /// A text or mail is about to be handed on. Refused when nobody waits for it any more.
+    Sending {
+        /// Which one.
+        dispatch_id: MessageId,
+    },
+    /// What became of a text or mail, or what a receipt tells of one that was sent. Recorded
+    /// also after the verification has ended.
+    Dispatched {
+        /// Which one.
+        dispatch_id: MessageId,
+        /// What it came to.
+        outcome: DispatchOutcome,
+        /// The exact word.
+        detail: String,
     },
     /// What is known of a call that is up. Facts only accumulate: a target, a CSeq or a ringing
     /// signal once known stays known.
@@ -89,13 +119,32 @@ pub enum Input {
         call_id: CallId,
         /// Its record.
         record: CallRecord,
-        /// Whether the workflow has nothing left to try.
+        /// Whether its step has nothing left to try.
         last: bool,
     },
-    /// The workflow found nothing more to try: it fails unless a code can still be checked.
+    /// The present step has nothing left to try: the next channel is due, and without one the
+    /// verification fails unless a code can still be checked.
     NothingLeft,
     /// Its time may have run out.
     Expire,
+}
+
+/// What shows the same code again.
+#[derive(Clone, Debug)]
+pub enum Again {
+    /// A call.
+    Call(Box<Call>),
+    /// A text or mail.
+    Dispatch(Dispatch),
+}
+
+/// Why another channel begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The workflow's time has come for it.
+    Due,
+    /// The user chose it.
+    Chosen,
 }
 
 /// What an input came to.
@@ -132,7 +181,10 @@ pub enum Refusal {
     /// A call of it is still up, or its step shows no code, or the phone has already rung.
     #[error("the step cannot be repeated in its state")]
     NotRepeatable,
-    /// No step of it has this call.
-    #[error("the verification has no such call")]
+    /// No step of it has this call, text or mail.
+    #[error("the verification has no such call or text")]
     NoSuchCall,
+    /// The workflow does not begin this channel at this moment.
+    #[error("this channel is not due")]
+    NotDue,
 }

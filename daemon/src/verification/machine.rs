@@ -3,27 +3,24 @@
 //! The store runs it inside its transaction with the row locked, in order of arrival, and
 //! writes what changed once for each verification of a batch.
 
+mod dispatch;
+mod workflow;
+
 use std::cmp::Ordering;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use sip::CallOutcome;
 
 use crate::clock::Timestamp;
 use crate::ids::CallId;
 use crate::secrets::Keys;
-pub use crate::verification::input::{Answer, Input, PresentedCode, PresentedCodeError, Refusal};
-use crate::verification::model::{
-    Call, CallRecord, CallState, Step, StepCode, StepStatus, Verification, VerificationStatus,
+pub use crate::verification::input::{
+    Again, Answer, Input, PresentedCode, PresentedCodeError, Reason, Refusal,
 };
-
-/// How long a code stays checkable after the next channel's code went out.
-pub const EARLIER_CODE_LIFE: Duration = Duration::from_secs(60);
-
-/// Most calls of one step: two attempts and the resends that any sensible configuration allows.
-const MAX_CALLS: usize = 32;
-/// Most steps of one verification: each channel twice and some room.
-const MAX_STEPS: usize = 16;
+use crate::verification::model::{
+    Call, CallRecord, CallState, Dispatch, Step, StepCode, StepStatus, Verification,
+    VerificationStatus,
+};
 
 /// What an accepted input did.
 enum Effect {
@@ -44,6 +41,7 @@ impl Verification {
             self.end(VerificationStatus::Expired, self.expires_at);
         }
         let effect = self.take(now, keys, input);
+        self.limit_earlier_codes(now);
         if expired || matches!(effect, Ok(Effect::Changed | Effect::Checked { .. })) {
             self.version = self.version.saturating_add(1);
         }
@@ -65,12 +63,19 @@ impl Verification {
                 self.end(VerificationStatus::Superseded, now);
                 Ok(Effect::Changed)
             }
-            Input::Resend { call, next_send_allowed_at } => {
-                self.resend(now, call, *next_send_allowed_at)
+            Input::Resend { again, next_send_allowed_at } => {
+                self.resend(now, again, *next_send_allowed_at)
             }
-            Input::NextAttempt { call, code } => self.next_attempt(call, *code),
-            Input::NextStep { step, next_send_allowed_at } => {
-                self.next_step(now, step, *next_send_allowed_at)
+            Input::NextAttempt { follows, call, code } => self.next_attempt(*follows, call, *code),
+            Input::NextStep { step, reason, next_send_allowed_at } => {
+                self.next_step(now, step, *reason, *next_send_allowed_at)
+            }
+            Input::Skipped { channel, status, detail } => {
+                self.skipped(now, *channel, *status, detail)
+            }
+            Input::Sending { dispatch_id } => self.sending(*dispatch_id),
+            Input::Dispatched { dispatch_id, outcome, detail } => {
+                self.dispatched(now, *dispatch_id, *outcome, detail)
             }
             Input::Progress { call_id, target, cseq, ringing, cancelled } => {
                 self.progress(*call_id, *target, *cseq, *ringing, *cancelled)
@@ -125,59 +130,6 @@ impl Verification {
             Ordering::Equal => matches(&code.tail_hmac),
             Ordering::Greater => code.number_hmac.as_ref().is_some_and(matches),
         }
-    }
-
-    fn resend(
-        &mut self,
-        now: Timestamp,
-        call: &Call,
-        next_send_allowed_at: Timestamp,
-    ) -> Result<Effect, Refusal> {
-        self.require_pending()?;
-        let step = self.steps.last().ok_or(Refusal::NotRepeatable)?;
-        if step.code.is_none() || step.has_call_up() || step.calls.len() >= MAX_CALLS {
-            return Err(Refusal::NotRepeatable);
-        }
-        self.require_send(now)?;
-        self.count_send(next_send_allowed_at);
-        self.place(call);
-        Ok(Effect::Changed)
-    }
-
-    fn next_attempt(&mut self, call: &Call, code: Option<StepCode>) -> Result<Effect, Refusal> {
-        self.require_pending()?;
-        let step = self.steps.last_mut().ok_or(Refusal::NotRepeatable)?;
-        let repeatable = !step.status.shows_code() && step.status != StepStatus::Diverted;
-        if !repeatable || step.has_call_up() || step.calls.len() >= MAX_CALLS {
-            return Err(Refusal::NotRepeatable);
-        }
-        step.code = Some(code.or(step.code).ok_or(Refusal::NotRepeatable)?);
-        self.follow_code_of_present_step();
-        self.place(call);
-        Ok(Effect::Changed)
-    }
-
-    fn next_step(
-        &mut self,
-        now: Timestamp,
-        step: &Step,
-        next_send_allowed_at: Timestamp,
-    ) -> Result<Effect, Refusal> {
-        self.require_pending()?;
-        if self.sends_used >= self.sends_max {
-            return Err(Refusal::NoSendLeft);
-        }
-        if self.steps.len() >= MAX_STEPS {
-            return Err(Refusal::NotRepeatable);
-        }
-        for earlier in self.steps.iter_mut().filter_map(|step| step.code.as_mut()) {
-            earlier.checkable_until.get_or_insert(now + EARLIER_CODE_LIFE);
-        }
-        let n = self.steps.len() as u8 + 1;
-        self.steps.push(Step { n, ..step.clone() });
-        self.count_send(next_send_allowed_at);
-        self.follow_code_of_present_step();
-        Ok(Effect::Changed)
     }
 
     fn progress(
@@ -237,33 +189,16 @@ impl Verification {
         Ok(Effect::Changed)
     }
 
-    fn nothing_left(&mut self, now: Timestamp) -> Effect {
-        if !self.is_pending() || self.steps.iter().any(|step| step.status.is_live()) {
-            return Effect::Unchanged;
-        }
-        let checkable = |step: &&mut Step| step.checkable_code(now).is_some();
-        let mut left = self.steps.iter_mut().filter(checkable).peekable();
-        if left.peek().is_none() {
-            self.end(VerificationStatus::Failed, now);
-            return Effect::Changed;
-        }
-        let mut effect = Effect::Unchanged;
-        for code in left.filter_map(|step| step.code.as_mut()) {
-            // No later code went out after all, so this one lives on.
-            if code.checkable_until.take().is_some() {
-                effect = Effect::Changed;
-            }
-        }
-        effect
-    }
-
     /// Ends it: codes are forgotten, and so are the caller IDs of calls that have ended. A call
     /// that is up keeps its own for the CANCEL.
     fn end(&mut self, status: VerificationStatus, at: Timestamp) {
         self.status = status;
         self.ended_at = Some(at);
+        self.next_at = None;
         for step in &mut self.steps {
             step.code = None;
+            step.secret = None;
+            step.let_go(at);
             if step.status.is_live() && !step.has_call_up() {
                 step.status = StepStatus::Canceled;
             }
@@ -288,26 +223,6 @@ impl Verification {
         self.next_send_allowed_at = next_send_allowed_at;
     }
 
-    /// Adds a call to the present step.
-    fn place(&mut self, call: &Call) {
-        if let Some(step) = self.steps.last_mut() {
-            let attempt = step.calls.len() as u8 + 1;
-            step.calls.push(Call { attempt, ..call.clone() });
-            // A code that was shown once stays shown while it is sent again.
-            if !step.status.shows_code() {
-                step.status = StepStatus::Queued;
-                step.detail = None;
-            }
-        }
-    }
-
-    fn follow_code_of_present_step(&mut self) {
-        if let Some(code) = self.steps.last().and_then(|step| step.code) {
-            self.code_length = code.length;
-            self.code_space = code.space;
-        }
-    }
-
     fn find_call(&mut self, call_id: CallId) -> Result<(&mut Step, usize), Refusal> {
         self.steps
             .iter_mut()
@@ -325,6 +240,11 @@ impl Step {
         let code = self.code.as_ref()?;
         let in_time = code.checkable_until.is_none_or(|until| now < until);
         (in_time && (self.status.is_live() || self.status.shows_code())).then_some(code)
+    }
+
+    /// Whether a call of it is up, or a text or mail of it is not at its end.
+    fn is_busy(&self) -> bool {
+        self.has_call_up() || self.dispatches.iter().any(Dispatch::is_open)
     }
 
     fn has_call_up(&self) -> bool {
@@ -377,7 +297,7 @@ impl Call {
 impl StepStatus {
     /// Whether something is still under way.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Queued | Self::Dialing)
+        matches!(self, Self::Queued | Self::Dialing | Self::Sending)
     }
 
     /// Whether the user has the code, or may have it.

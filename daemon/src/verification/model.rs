@@ -8,9 +8,9 @@ use dialplans::{CallerId, E164, TrunkName};
 use sip::{CallOutcome, TimelineEntry, UserPart};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, VerificationId};
+use crate::ids::{CallId, MessageId, VerificationId};
 use crate::secrets::Keys;
-pub use crate::verification::status::{Channel, StepStatus, VerificationStatus};
+pub use crate::verification::status::{Channel, DispatchOutcome, StepStatus, VerificationStatus};
 
 /// A number as the store gives it back. `Display` and `Debug` print it masked.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +63,40 @@ pub struct Client {
     pub device_id: Option<String>,
 }
 
+/// What the client wishes of the texts and mails that carry its codes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// The template's name; null: the built-in words.
+    pub template: Option<String>,
+    /// The host that a browser fills the code in for: the last line is `@host #code`.
+    pub web_origin: Option<String>,
+    /// The eleven characters by which an Android app finds its texts.
+    pub android_app_hash: Option<String>,
+}
+
+/// A channel of the workflow that was not tried yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Which one.
+    pub channel: Channel,
+    /// How long after the channel before it showed its code; at once when that showed none.
+    pub after: Duration,
+}
+
+impl Planned {
+    /// As a purpose of the file has it.
+    pub fn of_purpose(step: &config::WorkflowStep) -> Self {
+        let channel = match step.channel {
+            config::Channel::FlashCall => Channel::FlashCall,
+            config::Channel::Sms => Channel::Sms,
+        };
+        Self { channel, after: step.after.unwrap_or(DEFAULT_AFTER) }
+    }
+}
+
+/// How long a channel waits when nobody said: a text costs more than the minute.
+pub const DEFAULT_AFTER: Duration = Duration::from_secs(60);
+
 /// A verification with its steps and calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verification {
@@ -109,8 +143,23 @@ pub struct Verification {
     pub sends_used: u32,
     /// Before this a resend is refused.
     pub next_send_allowed_at: Timestamp,
+    /// How its texts and mails are worded.
+    pub wording: Wording,
+    /// Whether the client gave the code: then every channel carries the same one.
+    pub own_code: bool,
+    /// The channels that were not tried yet, in order.
+    pub workflow: Vec<Planned>,
+    /// When the first of them begins; null: none is left, or the present step decides.
+    pub next_at: Option<Timestamp>,
     /// The steps, oldest first.
     pub steps: Vec<Step>,
+}
+
+impl Verification {
+    /// The channel that begins by itself, and when.
+    pub fn next(&self) -> Option<(Channel, Timestamp)> {
+        Some((self.workflow.first()?.channel, self.next_at?))
+    }
 }
 
 /// One channel's try.
@@ -128,8 +177,114 @@ pub struct Step {
     pub created_at: Timestamp,
     /// The code that may be presented; null once withdrawn or after the verification's end.
     pub code: Option<StepCode>,
+    /// The digits of a code that is written or spoken, sealed in the store: a resend needs them.
+    /// Null for a code that a caller ID shows, once withdrawn, and after the verification's end.
+    pub secret: Option<CodeDigits>,
     /// The calls of a flash call or voice step, oldest first.
     pub calls: Vec<Call>,
+    /// The texts or mails of a step that writes, oldest first.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Step {
+    /// A step without calls and texts, that shows nothing.
+    pub fn bare(n: u8, channel: Channel, status: StepStatus, created_at: Timestamp) -> Self {
+        Self {
+            n,
+            channel,
+            status,
+            detail: None,
+            created_at,
+            code: None,
+            secret: None,
+            calls: Vec::new(),
+            dispatches: Vec::new(),
+        }
+    }
+}
+
+/// One text or mail that carries the code: evidence that is written before it is handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Its id; the wire's identifiers derive from it.
+    pub dispatch_id: MessageId,
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// How it stands.
+    pub state: DispatchState,
+}
+
+/// How a text or mail that carries a code stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DispatchState {
+    /// Written down, not handed on.
+    Queued,
+    /// It may be on its way: found so after a crash, it is never sent again.
+    Sending,
+    /// It is at an end, save that a receipt may still say whether what was sent arrived.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// What it came to.
+        outcome: DispatchOutcome,
+        /// The exact word, such as `sip_200`.
+        detail: String,
+    },
+}
+
+impl Dispatch {
+    /// One that waits to be handed on.
+    pub fn queued(dispatch_id: MessageId, created_at: Timestamp) -> Self {
+        Self { dispatch_id, created_at, state: DispatchState::Queued }
+    }
+
+    /// Whether no end is known.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, DispatchState::Ended { .. })
+    }
+}
+
+/// The digits of a code that is written or spoken. Never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CodeDigits(String);
+
+/// The text is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code is 6 to 10 digits")]
+pub struct CodeDigitsError;
+
+impl CodeDigits {
+    /// How many digits are drawn.
+    pub const DRAWN_LENGTH: u8 = 6;
+
+    /// Takes 6 to 10 ASCII digits.
+    pub fn parse(text: &str) -> Result<Self, CodeDigitsError> {
+        let fits = (6..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        if fits { Ok(Self(text.to_owned())) } else { Err(CodeDigitsError) }
+    }
+
+    /// Draws six digits, each code as likely as any other.
+    pub fn draw(rng: &mut impl rand_core::Rng) -> Self {
+        // The largest multiple of a million below 2^32: what is above would favour small codes.
+        const FAIR: u32 = u32::MAX - u32::MAX % 1_000_000;
+        loop {
+            let drawn = rng.next_u32();
+            if drawn < FAIR {
+                return Self(format!("{:06}", drawn % 1_000_000));
+            }
+        }
+    }
+
+    /// The digits, for the seal, the HMAC and the text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CodeDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeDigits(***)")
+    }
 }
 
 /// What is kept of a code: an HMAC over the verification's id and the digits.
@@ -162,6 +317,18 @@ impl StepCode {
             number_hmac: Some(keys.code_hmac(verification_id, caller_id.reveal().digits())),
             length: tail.length().digits() as u8,
             space,
+            checkable_until: None,
+        }
+    }
+
+    /// What is kept of a code that is written or spoken.
+    pub fn of_digits(keys: &Keys, verification_id: VerificationId, digits: &CodeDigits) -> Self {
+        let length = digits.reveal().len() as u8;
+        Self {
+            tail_hmac: keys.code_hmac(verification_id, digits.reveal()),
+            number_hmac: None,
+            length,
+            space: 10_u64.pow(u32::from(length)),
             checkable_until: None,
         }
     }

@@ -9,12 +9,13 @@ use dialplans::{E164, TrunkName};
 use sip::{CallOutcome, InterruptedCall, RegistrationState};
 
 use crate::app::App;
-use crate::channels::flash_call;
+use crate::channels::{self, flash_call};
 use crate::ids::{CallId, VerificationId};
-use crate::store::{Apply, StoreError, UnfinishedCall};
+use crate::store::{Applied, Apply, StoreError, UnfinishedCall};
 use crate::ua_driver::TrunkTable;
 use crate::verification::machine::Input;
 use crate::verification::model::{CallState, Verification};
+use crate::verification::service;
 
 /// Rows read at once.
 const PAGE: u32 = 500;
@@ -59,8 +60,8 @@ pub async fn recover(app: &App) -> Result<Recovered, StoreError> {
     Ok(found)
 }
 
-/// Sets the timers of open verifications, and ends those whose workflow stopped between two
-/// calls: nobody will go on with them.
+/// Sets the timers of open verifications, goes on with what was to be handed on, and tells those
+/// whose workflow stopped between two calls that nothing more comes of their step.
 async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize, StoreError> {
     let mut count = 0;
     let mut after = None;
@@ -68,7 +69,9 @@ async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize
         let page = app.store().open_verifications(after, PAGE).await?;
         for verification in &page {
             app.expiry().add(verification);
-            if !interrupted.contains(&verification.verification_id) {
+            service::settle(app, verification).await;
+            let goes_on = channels::resume(app, verification);
+            if !goes_on && !interrupted.contains(&verification.verification_id) {
                 let app = app.clone();
                 let id = verification.verification_id;
                 app.clone().tasks().spawn(async move { nothing_left(&app, id).await });
@@ -84,8 +87,12 @@ async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize
 
 async fn nothing_left(app: &App, verification_id: VerificationId) {
     let apply = Apply::internal(verification_id, Input::NothingLeft);
-    if let Err(error) = app.store().apply(apply).await {
-        tracing::warn!(%error, %verification_id, "an unfinished workflow was not ended");
+    match app.store().apply(apply).await {
+        Ok(Applied::Accepted { verification, .. }) => service::settle(app, &verification).await,
+        Ok(Applied::Refused { .. } | Applied::NotFound | Applied::Replayed(_)) => {}
+        Err(error) => {
+            tracing::warn!(%error, %verification_id, "an unfinished workflow was not ended");
+        }
     }
 }
 
@@ -96,7 +103,12 @@ async fn interrupt(app: &App, call: UnfinishedCall) {
         last: true,
     };
     // The far side may take half a minute to answer the CANCEL; the record does not wait.
-    tokio::join!(cancel(app, &call), flash_call::write(app, call.verification_id, input));
+    let settled = async {
+        if let Some(stored) = flash_call::write(app, call.verification_id, input).await {
+            service::settle(app, &stored).await;
+        }
+    };
+    tokio::join!(cancel(app, &call), settled);
 }
 
 async fn cancel(app: &App, call: &UnfinishedCall) {

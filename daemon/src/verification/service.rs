@@ -1,4 +1,4 @@
-//! The use cases: create, check, resend, cancel, read.
+//! The use cases: create, check, resend, switch, cancel, read.
 //!
 //! Evidence before action: a place in the call loop is reserved, the rows are committed, and
 //! only then the call is placed. Callers run these in tracked tasks of their own, so that a
@@ -15,13 +15,14 @@ use config::{Purpose, PurposeName};
 use crate::app::{App, Settings};
 use crate::store::{LimitReached, StoreError, StoredResponse};
 use crate::telemetry;
-use crate::verification::model::{CallState, Verification, VerificationStatus};
+use crate::verification::model::{CallState, Step, Verification, VerificationStatus};
 
 pub use create::{CreateError, DryRun, NewVerification, Rehearsed, create, rehearse};
-pub use inputs::{CheckError, Checked, ResendError, cancel, check, resend};
+pub use inputs::{CheckError, Checked, SendError, cancel, check, resend, switch};
 pub use placement::{Place, Placement, PlacementError, placement};
 pub use read::{Wait, get, wait};
 pub use sandbox::MagicNumber;
+pub(crate) use sandbox::{placement as sandbox_placement, play};
 
 /// What a request that was accepted answers.
 #[derive(Debug)]
@@ -49,10 +50,13 @@ pub enum CommonRefusal {
     Store(#[from] StoreError),
 }
 
-/// What follows from a stored state: the calls of a verification that has ended are hung up,
-/// and its timer goes.
+/// What follows from a stored state: the next channel is noted for its time; the calls of a
+/// verification that has ended are hung up, and its timer goes.
 pub async fn settle(app: &App, verification: &Verification) {
     if verification.status == VerificationStatus::Pending {
+        if let Some((_, at)) = verification.next() {
+            app.moves().insert(at, verification.verification_id);
+        }
         return;
     }
     if app.expiry().remove(verification) {
@@ -61,7 +65,12 @@ pub async fn settle(app: &App, verification: &Verification) {
     if !verification.live {
         return;
     }
-    for call in verification.steps.iter().flat_map(|step| &step.calls) {
+    hang_up(app, &verification.steps).await;
+}
+
+/// Ends the calls of these steps that are up.
+async fn hang_up(app: &App, steps: &[Step]) {
+    for call in steps.iter().flat_map(|step| &step.calls) {
         match call.state {
             CallState::Up { .. } => app.driver().hang_up(call.call_id).await,
             CallState::Ended(_) => {}

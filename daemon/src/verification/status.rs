@@ -75,6 +75,8 @@ words! {
         Queued = "queued",
         /// An INVITE is out.
         Dialing = "dialing",
+        /// A text or mail is being handed on.
+        Sending = "sending",
         /// The phone rang; the code was shown.
         Rang = "rang",
         /// Somebody, or a voicemail, answered.
@@ -97,10 +99,29 @@ words! {
         Delivered = "delivered",
         /// Trunks failed.
         Failed = "failed",
-        /// The process died while the call was up; the code stays checkable.
+        /// The process died while the call was up, or the answer to a text or mail was lost; the
+        /// code stays checkable.
         Interrupted = "interrupted",
         /// Ended by us before anything was shown: by the client's wish, by a right code, or
         /// because the process stopped.
+        Canceled = "canceled",
+    }
+}
+
+words! {
+    /// What became of a text or mail that carries a code.
+    DispatchOutcome {
+        /// It was handed on; whether it arrives is not known.
+        Sent = "sent",
+        /// It arrived.
+        Delivered = "delivered",
+        /// It did not arrive, or could not be handed on.
+        Failed = "failed",
+        /// Nobody wanted to carry it.
+        Rejected = "rejected",
+        /// The answer was lost: it may have arrived, and is not sent again.
+        Unknown = "unknown",
+        /// It was not handed on, because nobody waited for it any more.
         Canceled = "canceled",
     }
 }

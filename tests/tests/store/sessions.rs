@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daemon::store::{CreateRefused, Created, Who};
-use daemon::verification::machine::Input;
+use daemon::verification::machine::{Again, Input};
 use daemon::verification::model::{Verification, VerificationStatus};
 use dialplans::Tail;
 use sip::CallOutcome;
@@ -141,9 +141,9 @@ async fn a_resend_shows_the_same_tail_again(world: World) {
     let (id, call) = (stored.verification_id, &stored.steps[0].calls[0]);
     world.accepted(id, ended(call, world.clock.now(), CallOutcome::Rang, true)).await;
     world.clock.advance(Duration::from_secs(20));
-    let call = Box::new(world.call(TO, "+74951230042"));
+    let again = Again::Call(Box::new(world.call(TO, "+74951230042")));
     let next_send_allowed_at = world.clock.now() + Duration::from_secs(15);
-    world.accepted(id, Input::Resend { call, next_send_allowed_at }).await;
+    world.accepted(id, Input::Resend { again, next_send_allowed_at }).await;
     // Counted from the last time that it was shown.
     world.clock.advance(Duration::from_secs(86_390));
     let refused = world.create(world.verification(TO, "+74951230042")).await;

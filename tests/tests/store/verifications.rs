@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daemon::ids::{CallId, VerificationId};
 use daemon::store::{Applied, Apply, ApplyRefused, Created, Who};
-use daemon::verification::machine::{Answer, Input, Refusal};
+use daemon::verification::machine::{Again, Answer, Input, Refusal};
 use daemon::verification::model::{CallState, StepCode, StepStatus, VerificationStatus};
 use sip::CallOutcome;
 
@@ -72,13 +72,17 @@ async fn a_second_attempt_and_a_resend_read_back_with_their_calls(world: World) 
     world.accepted(id, ended(call, now, CallOutcome::TrunkTimeout, false)).await;
     let second = world.call("+79161234567", "+74951239077");
     let code = StepCode::of_caller_id(&world.keys, id, &caller_id("+74951239077"), 5_000);
-    let attempt = Input::NextAttempt { call: Box::new(second.clone()), code: Some(code) };
+    let attempt = Input::NextAttempt {
+        follows: call.call_id,
+        call: Box::new(second.clone()),
+        code: Some(code),
+    };
     world.accepted(id, attempt).await;
     world.accepted(id, ended(&second, now, CallOutcome::Rang, true)).await;
     world.clock.advance(Duration::from_secs(20));
     let third = world.call("+79161234567", "+74951239077");
     let next_send_allowed_at = world.clock.now() + Duration::from_secs(15);
-    let resend = Input::Resend { call: Box::new(third), next_send_allowed_at };
+    let resend = Input::Resend { again: Again::Call(Box::new(third)), next_send_allowed_at };
     let resent = world.accepted(id, resend).await;
     assert_eq!(
         resent.steps[0].calls.iter().map(|call| call.attempt).collect::<Vec<_>>(),

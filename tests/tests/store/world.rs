@@ -12,7 +12,7 @@ use daemon::store::{
 use daemon::verification::machine::{Input, PresentedCode};
 use daemon::verification::model::{
     Call, CallRecord, CallState, Channel, Client, Step, StepCode, StepStatus, Verification,
-    VerificationStatus,
+    VerificationStatus, Wording,
 };
 use dialplans::{CallerId, CodeLength, E164, TrunkName};
 use dozvon_tests::postgres::Database;
@@ -60,7 +60,7 @@ impl World {
     }
 
     async fn open(location: Location, url: String, folder: TempDir) -> Self {
-        assert_eq!(migrate(&location).await.unwrap(), 1);
+        assert_eq!(migrate(&location).await.unwrap(), 2);
         let (clock, keys) = (Clock::manual(START), Keys::derive(&secret(7)));
         let store = open_store(&location, &keys, &clock, 1).await;
         let rng = Mutex::new(ChaCha20Rng::from_seed([2; 32]));
@@ -88,7 +88,9 @@ impl World {
             detail: None,
             created_at: now,
             code: Some(code),
+            secret: None,
             calls: vec![self.call(to, shown)],
+            dispatches: Vec::new(),
         };
         Verification {
             verification_id,
@@ -116,6 +118,10 @@ impl World {
             sends_max: 5,
             sends_used: 1,
             next_send_allowed_at: now + Duration::from_secs(15),
+            wording: Wording::default(),
+            own_code: false,
+            workflow: Vec::new(),
+            next_at: None,
             steps: vec![step],
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dialplans::{PoolChoice, PoolName, TrunkName};
 
 use crate::config::account::Account;
-use crate::config::purpose::Purpose;
+use crate::config::purpose::{Channel, Purpose};
 use crate::config::{Config, Pool};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
@@ -26,7 +26,8 @@ pub(super) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
         let draws = draws(config, account);
         for purpose in &account.purposes {
             let Some(rules) = config.purposes.get(purpose) else { continue };
-            if purpose::is_untouched(purpose, rules) {
+            let calls = rules.workflow.iter().any(|step| step.channel == Channel::FlashCall);
+            if purpose::is_untouched(purpose, rules) || !calls {
                 // A small pool is refused when somebody calls for it.
                 continue;
             }

@@ -125,6 +125,11 @@ impl Bench {
         bench
     }
 
+    /// Lets workflows go on by themselves, as in a running daemon.
+    pub(super) fn goes_on(&self) {
+        tokio::spawn(crate::verification::workflow::run(self.app.clone()));
+    }
+
     /// The process dies, and another starts on its database.
     pub(super) async fn restart(&mut self) {
         self.app.store().close().await;

@@ -6,20 +6,17 @@ use config::PurposeName;
 use dialplans::{E164, NumberError};
 use serde_json::Value;
 
+use super::channels;
 use crate::accounts::ActingAccount;
+use crate::app::Settings;
+use crate::channels::CodeWish;
 use crate::http::error::Problem;
-use crate::http::input::{Faults, Item, LabelRules, Object, TextRule};
-use crate::verification::model::{Channel, Client};
+use crate::http::input::{Faults, LabelRules, Object, TextRule};
+use crate::verification::model::{Channel, Client, CodeDigits, Planned, Wording};
 use crate::verification::service::{MagicNumber, NewVerification};
 
 /// Lifetimes that a client may ask for, in seconds.
 const TTL_S: std::ops::RangeInclusive<u64> = 30..=900;
-
-/// Most channels of one request.
-const CHANNEL_LIMIT: usize = 5;
-
-/// Longest wait before a channel, in seconds.
-const AFTER_S_LIMIT: u64 = 600;
 
 /// The client's own labels: what backends use, and small enough for every row.
 const METADATA: LabelRules = LabelRules { max: 20, name_max: 40, text_max: 500 };
@@ -33,8 +30,8 @@ pub struct NewVerificationSchema<'a> {
     #[schema(example = "+79161234567")]
     to: &'a str,
     /// The channels in order, by name or with the seconds after which one begins; left out: the
-    /// purpose's workflow. At present `flash_call`.
-    #[schema(value_type = Option<Vec<Object>>, example = json!(["flash_call"]))]
+    /// purpose's workflow. At present `flash_call` and `sms`.
+    #[schema(value_type = Option<Vec<Object>>, example = json!(["flash_call", {"channel": "sms", "after_s": 60}]))]
     channels: Option<Vec<Value>>,
     /// Whose rules hold; left out: `sign_in`.
     #[schema(example = "sign_in")]
@@ -42,6 +39,15 @@ pub struct NewVerificationSchema<'a> {
     /// A BCP 47 tag.
     #[schema(example = "ru")]
     locale: Option<&'a str>,
+    /// The template of its texts, from the operator's file; left out: `default`, else built-in
+    /// words.
+    template: Option<&'a str>,
+    /// A code of the client's own, 6 to 10 digits, for channels that write or speak it; needs the
+    /// scope `calls:own_codes`.
+    #[schema(example = "123456")]
+    code: Option<&'a str>,
+    /// How the user's device finds the code in a text.
+    autofill: Option<AutofillSchema<'a>>,
     /// Seconds that it lives, 30 to 900; left out: the purpose's.
     ttl_s: Option<u64>,
     /// Whose it is.
@@ -70,6 +76,19 @@ pub struct ClientSchema<'a> {
     device_id: Option<&'a str>,
 }
 
+/// How the user's device finds the code in a text.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = Autofill)]
+#[expect(dead_code, reason = "the schema of a body that is read field by field")]
+pub struct AutofillSchema<'a> {
+    /// The host whose page asks for the code (WebOTP): the last line is `@host #code`.
+    #[schema(example = "app.example.ru")]
+    web_origin: Option<&'a str>,
+    /// The eleven characters by which Android's SMS Retriever knows the app.
+    #[schema(example = "A1b2C3d4E5f")]
+    android_app_hash: Option<&'a str>,
+}
+
 /// A body that is in order.
 pub(super) struct Wish {
     pub(super) new: NewVerification,
@@ -77,11 +96,15 @@ pub(super) struct Wish {
 }
 
 /// Reads the body; all its faults come back at once.
-pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<Wish, Problem> {
+pub(super) fn read(
+    body: &Value,
+    account: &ActingAccount,
+    settings: &Settings,
+) -> Result<Wish, Problem> {
     Faults::new().read(body, |object| {
         let to = object.required_text("to", TextRule::line(254));
         let to = to.and_then(|text| number(object, "to", text, account));
-        channels(object);
+        let channels = channels::read(object, settings);
         let purpose = object.text("purpose", TextRule::line(64));
         let purpose = match purpose.map(PurposeName::parse) {
             None => PurposeName::sign_in(),
@@ -100,15 +123,14 @@ pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<Wish, Proble
         let reference = object.text("reference", TextRule::line(128));
         let metadata = object.labels("metadata", METADATA);
         let dry_run = object.flag("dry_run");
-        for later in ["code", "template", "autofill"] {
-            if object.value(later).is_some() {
-                let detail = "this field belongs to channels that are not offered";
-                object.fault(later, "channel-not-available", detail);
-            }
-        }
+        let code = own_code(object, account, &channels);
+        let template = object.text("template", TextRule::line(64)).map(str::to_owned);
+        let autofill = object.object("autofill", channels::autofill).unwrap_or_default();
         let new = NewVerification {
             to: to?,
-            tail: None,
+            channels,
+            code,
+            wording: Wording { template, ..autofill },
             purpose,
             ttl,
             locale: locale.map(str::to_owned),
@@ -118,6 +140,30 @@ pub(super) fn read(body: &Value, account: &ActingAccount) -> Result<Wish, Proble
         };
         Some(Wish { new, dry_run })
     })
+}
+
+/// Reads a code of the client's own; it needs a channel that can carry it.
+fn own_code(
+    object: &mut Object<'_, '_>,
+    account: &ActingAccount,
+    channels: &[Planned],
+) -> CodeWish {
+    let Some(text) = object.text("code", TextRule::line(10)) else { return CodeWish::Drawn };
+    let shows =
+        |planned: &&Planned| matches!(planned.channel, Channel::FlashCall | Channel::IncomingCall);
+    if channels.is_empty() || channels.iter().any(|planned| shows(&planned)) {
+        let detail = "channels must name only such as carry a code of your own: sms, voice, email";
+        object.fault("code", "channel-not-available", detail);
+    }
+    // Under a test key every code is zeros.
+    match CodeDigits::parse(text) {
+        Ok(_) if !account.live => CodeWish::Drawn,
+        Ok(digits) => CodeWish::Digits(digits),
+        Err(error) => {
+            object.fault("code", "bad-value", error.to_string());
+            CodeWish::Drawn
+        }
+    }
 }
 
 /// Reads a phone number as people type it; under a test key also the magic numbers.
@@ -160,46 +206,4 @@ pub fn client<'v>(object: &mut Object<'v, '_>) -> Client {
         None => None,
     };
     Client { session, ip, device_id }
-}
-
-/// Notes what is wrong with the channels. With one channel to offer there is nothing to keep.
-fn channels(object: &mut Object<'_, '_>) {
-    let mut seen = Vec::new();
-    object.array("channels", CHANNEL_LIMIT, |item| {
-        let channel = channel(item)?;
-        if seen.contains(&channel) {
-            item.fault("bad-value", "each channel may stand here once");
-        }
-        seen.push(channel);
-        Some(channel)
-    });
-    if matches!(object.value("channels"), Some(Value::Array(items)) if items.is_empty()) {
-        object.fault("channels", "too-short", "at least one channel is needed");
-    }
-}
-
-fn channel(item: &Item<'_, '_>) -> Option<Channel> {
-    let word = match item.value {
-        Value::String(word) => Some(word.as_str()),
-        Value::Object(_) => item.object(|object| {
-            object.integer("after_s", 0..=AFTER_S_LIMIT);
-            object.required_text("channel", TextRule::line(32))
-        }),
-        _ => {
-            item.fault("wrong-type", "a channel's name or an object is meant");
-            None
-        }
-    }?;
-    match Channel::from_word(word) {
-        Some(Channel::FlashCall) => Some(Channel::FlashCall),
-        Some(other) => {
-            let detail = format!("the channel {} is not offered", other.as_str());
-            item.fault("channel-not-available", detail);
-            None
-        }
-        None => {
-            item.fault("channel-not-available", "there is no such channel");
-            None
-        }
-    }
 }

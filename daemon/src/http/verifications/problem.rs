@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use dialplans::PlanError;
 
+use crate::channels::PrepareError;
+use crate::channels::wording::WordingError;
 use crate::http::error::{Code, Problem};
 use crate::limits::LimitKind;
 use crate::store::LimitReached;
 use crate::verification::machine::Refusal;
 use crate::verification::model::Verification;
-use crate::verification::service::{CheckError, CommonRefusal, CreateError, ResendError};
+use crate::verification::service::{CheckError, CommonRefusal, CreateError, SendError};
 
 /// When a client should come back that found no trunk.
 const TRUNK_RETRY: Duration = Duration::from_secs(5);
@@ -21,18 +23,43 @@ impl From<CreateError> for Problem {
                 Self::field(Code::PurposeUnknown, "/purpose", "There is no such purpose.")
             }
             CreateError::PurposeNotAllowed => Self::new(Code::PurposeNotAllowed),
-            CreateError::Unallocated => {
-                let detail = "The network said within the last hour that nobody has this number.";
-                Self::field(Code::NumberInvalid, "/to", detail)
-            }
-            CreateError::Plan(error) => error.into(),
-            CreateError::Placement(error) => Self::internal(&error),
+            CreateError::Prepare(error) => error.into(),
             CreateError::Limit(reached) => reached.into(),
             CreateError::TooManyOpen => Self::new(Code::TooManyOpen).retry_after(TRUNK_RETRY),
             CreateError::OtherRequest => Self::new(Code::IdempotencyKeyReused),
-            CreateError::Contended | CreateError::Driver(_) => Self::new(Code::Overloaded),
+            CreateError::Contended => Self::new(Code::Overloaded),
             CreateError::Stopping => Self::new(Code::ShuttingDown),
             CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PrepareError> for Problem {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::NotOffered | PrepareError::NoTarget | PrepareError::RulesGone => {
+                Self::new(Code::ChannelNotAvailable)
+            }
+            PrepareError::OwnCode => {
+                let detail = "Only sms, voice and email can carry a code of your own.";
+                Self::field(Code::ChannelNotAvailable, "/code", detail)
+            }
+            PrepareError::Unallocated => {
+                let detail = "The network said within the last hour that nobody has this number.";
+                Self::field(Code::NumberInvalid, "/to", detail)
+            }
+            PrepareError::Plan(error) => error.into(),
+            PrepareError::Placement(error) => Self::internal(&error),
+            PrepareError::Route(error) => error.into(),
+            PrepareError::Wording(WordingError::TooLong) => Self::new(Code::TextTooLong),
+            PrepareError::Wording(
+                error @ (WordingError::NoTemplate
+                | WordingError::NoCode
+                | WordingError::MissingVariable(_)),
+            ) => Self::field(Code::InvalidRequest, "/template", error.to_string()),
+            PrepareError::NothingToRepeat => Self::new(Code::NotResendable),
+            PrepareError::Driver(_) => Self::new(Code::Overloaded),
+            PrepareError::Store(error) => error.into(),
         }
     }
 }
@@ -78,24 +105,29 @@ impl From<CheckError> for Problem {
     }
 }
 
-impl From<ResendError> for Problem {
-    fn from(error: ResendError) -> Self {
+impl From<SendError> for Problem {
+    fn from(error: SendError) -> Self {
         match error {
-            ResendError::Ended(verification) => ended(&verification),
-            ResendError::Refused(Refusal::TooSoon { allowed_at }) => {
+            SendError::Ended(verification) => ended(&verification),
+            SendError::Refused(Refusal::TooSoon { allowed_at }) => {
                 Self::new(Code::ResendTooSoon).retry_at(allowed_at)
             }
-            ResendError::Refused(Refusal::NoSendLeft) => {
+            SendError::Refused(Refusal::NoSendLeft) => {
                 Self::new(Code::NotResendable).detail("No send is left.")
             }
-            ResendError::Refused(
-                Refusal::NotRepeatable | Refusal::NoSuchCall | Refusal::Ended { .. },
+            SendError::Refused(
+                Refusal::NotRepeatable
+                | Refusal::NotDue
+                | Refusal::NoSuchCall
+                | Refusal::Ended { .. },
             ) => Self::new(Code::NotResendable),
-            ResendError::Plan(error) => error.into(),
-            ResendError::Placement(error) => Self::internal(&error),
-            ResendError::Driver(_) => Self::new(Code::Overloaded),
-            ResendError::Stopping => Self::new(Code::ShuttingDown),
-            ResendError::Common(refusal) => refusal.into(),
+            SendError::ChannelNotAvailable => {
+                let detail = "Neither the verification nor its purpose names this channel.";
+                Self::field(Code::ChannelNotAvailable, "/channel", detail)
+            }
+            SendError::Prepare(error) => error.into(),
+            SendError::Stopping => Self::new(Code::ShuttingDown),
+            SendError::Common(refusal) => refusal.into(),
         }
     }
 }

@@ -100,9 +100,9 @@ pub struct StepView {
     /// `flash_call`, …; more may come.
     #[schema(example = "flash_call")]
     pub channel: &'static str,
-    /// `queued`, `dialing`, `rang`, `answered`, `busy`, `declined`, `unreachable`, `no_route`,
-    /// `rejected`, `diverted`, `sent`, `delivered`, `failed`, `interrupted`, `canceled`; more may
-    /// come.
+    /// `queued`, `dialing`, `sending`, `rang`, `answered`, `busy`, `declined`, `unreachable`,
+    /// `no_route`, `rejected`, `diverted`, `sent`, `delivered`, `failed`, `interrupted`,
+    /// `canceled`; more may come.
     #[schema(example = "rang")]
     pub status: &'static str,
     /// The exact word, such as `ring_limit` or a call's outcome.
@@ -179,7 +179,9 @@ impl VerificationView {
                 next_allowed_at: verification.next_send_allowed_at.to_string(),
             },
             steps: verification.steps.iter().map(step).collect(),
-            next: None,
+            next: verification
+                .next()
+                .map(|(channel, at)| NextView { channel: channel.as_str(), at: at.to_string() }),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::store::request::{
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow};
 use crate::store::sql_types::Key;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
-use crate::verification::machine::{Answer, Input};
+use crate::verification::machine::{Again, Answer, Input};
 use crate::verification::model::{Call, Verification};
 
 const RESPONSE: SealedColumn = SealedColumn("idempotency_key.response");
@@ -238,9 +238,11 @@ impl<'a> Plan<'a> {
             let row_changed = before.is_none_or(|before| {
                 (before.status, &before.detail, before.code)
                     != (step.status, &step.detail, step.code)
+                    || before.secret != step.secret
+                    || before.dispatches != step.dispatches
             });
             if row_changed {
-                self.writes.steps.push(step_row(after, step));
+                self.writes.steps.push(step_row(self.keys, self.rng, after, step));
             }
         }
         true
@@ -487,13 +489,19 @@ impl<'a> Plan<'a> {
 /// The calls that an accepted input places.
 fn placed_by(input: &Input) -> &[Call] {
     match input {
-        Input::Resend { call, .. } | Input::NextAttempt { call, .. } => std::slice::from_ref(call),
+        Input::Resend { again: Again::Call(call), .. } | Input::NextAttempt { call, .. } => {
+            std::slice::from_ref(call)
+        }
         Input::NextStep { step, .. } => &step.calls,
         Input::Check(_)
         | Input::Cancel
         | Input::Supersede
         | Input::Progress { .. }
         | Input::CallEnded { .. }
+        | Input::Resend { again: Again::Dispatch(_), .. }
+        | Input::Skipped { .. }
+        | Input::Sending { .. }
+        | Input::Dispatched { .. }
         | Input::NothingLeft
         | Input::Expire => &[],
     }

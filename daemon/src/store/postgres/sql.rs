@@ -6,7 +6,8 @@ macro_rules! verification_columns {
      verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
-     sends_max, sends_used, next_send_allowed_at"
+     sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
+     own_code, workflow, next_at"
     };
 }
 
@@ -14,7 +15,7 @@ macro_rules! step_columns {
     () => {
         "
      verification_id, n, channel, status, detail, created_at, code_tail_hmac,
-     code_number_hmac, code_length, code_space, code_checkable_until"
+     code_number_hmac, code_length, code_space, code_checkable_until, secret_sealed, dispatches"
     };
 }
 
@@ -377,26 +378,30 @@ pub(crate) const INSERT_VERIFICATIONS: &str = "
      verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
-     sends_max, sends_used, next_send_allowed_at)
+     sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
+     own_code, workflow, next_at)
      select * from unnest(
      $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::bytea[],
      $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
      $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[],
      $18::timestamptz[], $19::integer[], $20::bigint[], $21::integer[], $22::integer[],
-     $23::integer[], $24::integer[], $25::timestamptz[])";
+     $23::integer[], $24::integer[], $25::timestamptz[], $26::text[], $27::text[], $28::text[],
+     $29::boolean[], $30::text[], $31::timestamptz[])";
 
 pub(crate) const PUT_STEPS: &str = "
      insert into step (
      verification_id, n, channel, status, detail, created_at, code_tail_hmac,
-     code_number_hmac, code_length, code_space, code_checkable_until)
+     code_number_hmac, code_length, code_space, code_checkable_until, secret_sealed, dispatches)
      select * from unnest(
      $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-     $7::bytea[], $8::bytea[], $9::integer[], $10::bigint[], $11::timestamptz[])
+     $7::bytea[], $8::bytea[], $9::integer[], $10::bigint[], $11::timestamptz[], $12::bytea[],
+     $13::text[])
      on conflict (verification_id, n) do update set
      status = excluded.status, detail = excluded.detail,
      code_tail_hmac = excluded.code_tail_hmac,
      code_number_hmac = excluded.code_number_hmac, code_length = excluded.code_length,
-     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until";
+     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until,
+     secret_sealed = excluded.secret_sealed, dispatches = excluded.dispatches";
 
 pub(crate) const INSERT_CALLS: &str = "
      insert into call (
@@ -493,12 +498,13 @@ pub(crate) const UPDATE_VERIFICATIONS: &str = "
      update verification as t set
      version = u.version, status = u.status, ended_at = u.ended_at,
      code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
-     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at
+     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at,
+     workflow = u.workflow, next_at = u.next_at
      from unnest(
      $1::uuid[], $2::integer[], $3::text[], $4::timestamptz[], $5::integer[], $6::bigint[],
-     $7::integer[], $8::integer[], $9::timestamptz[]) as u (
+     $7::integer[], $8::integer[], $9::timestamptz[], $10::text[], $11::timestamptz[]) as u (
      verification_id, version, status, ended_at, code_length, code_space, checks_used,
-     sends_used, next_send_allowed_at)
+     sends_used, next_send_allowed_at, workflow, next_at)
      where t.verification_id = any($1) and t.verification_id = u.verification_id";
 
 pub(crate) const UPDATE_CALLS: &str = "

@@ -15,7 +15,8 @@ macro_rules! verification_columns {
      verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
-     sends_max, sends_used, next_send_allowed_at"
+     sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
+     own_code, workflow, next_at"
     };
 }
 
@@ -23,7 +24,7 @@ macro_rules! step_columns {
     () => {
         "
      verification_id, n, channel, status, detail, created_at, code_tail_hmac,
-     code_number_hmac, code_length, code_space, code_checkable_until"
+     code_number_hmac, code_length, code_space, code_checkable_until, secret_sealed, dispatches"
     };
 }
 
@@ -387,7 +388,8 @@ pub(crate) const INSERT_VERIFICATIONS: Rows = Rows {
      verification_id, account, live, version, status, to_sealed, to_hmac, to_masked,
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
-     sends_max, sends_used, next_send_allowed_at)
+     sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
+     own_code, workflow, next_at)
      values ",
     tail: "",
 };
@@ -396,14 +398,15 @@ pub(crate) const PUT_STEPS: Rows = Rows {
     head: "
      insert into step (
      verification_id, n, channel, status, detail, created_at, code_tail_hmac,
-     code_number_hmac, code_length, code_space, code_checkable_until)
+     code_number_hmac, code_length, code_space, code_checkable_until, secret_sealed, dispatches)
      values ",
     tail: "
      on conflict (verification_id, n) do update set
      status = excluded.status, detail = excluded.detail,
      code_tail_hmac = excluded.code_tail_hmac,
      code_number_hmac = excluded.code_number_hmac, code_length = excluded.code_length,
-     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until",
+     code_space = excluded.code_space, code_checkable_until = excluded.code_checkable_until,
+     secret_sealed = excluded.secret_sealed, dispatches = excluded.dispatches",
 };
 
 pub(crate) const INSERT_CALLS: Rows = Rows {
@@ -512,13 +515,14 @@ pub(crate) const UPDATE_VERIFICATIONS: Rows = Rows {
     head: "
      with u (
      verification_id, version, status, ended_at, code_length, code_space, checks_used,
-     sends_used, next_send_allowed_at)
+     sends_used, next_send_allowed_at, workflow, next_at)
      as (values ",
     tail: ")
      update verification as t set
      version = u.version, status = u.status, ended_at = u.ended_at,
      code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
-     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at
+     sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at,
+     workflow = u.workflow, next_at = u.next_at
      from u where t.verification_id = u.verification_id",
 };
 

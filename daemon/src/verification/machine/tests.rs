@@ -1,4 +1,7 @@
+mod workflow;
+
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dialplans::{CallerId, CodeLength, E164, TrunkName};
 use rand_chacha::ChaCha20Rng;
@@ -6,9 +9,11 @@ use rand_core::{Rng, SeedableRng};
 use sip::UserPart;
 
 use super::*;
-use crate::ids::VerificationId;
+use crate::ids::{MessageId, VerificationId};
 use crate::secrets::SecretKey;
-use crate::verification::model::{Channel, Client};
+use crate::verification::model::{
+    Channel, Client, CodeDigits, DEFAULT_AFTER, DispatchOutcome, DispatchState, Planned, Wording,
+};
 
 const START: Timestamp = Timestamp(1_769_850_000_000);
 const SHOWN: &str = "+74951230042";
@@ -52,7 +57,9 @@ fn step(n: u8, call: Call) -> Step {
         detail: None,
         created_at: START,
         code: Some(code(&number)),
+        secret: None,
         calls: vec![call],
+        dispatches: Vec::new(),
     }
 }
 
@@ -79,6 +86,10 @@ fn fresh() -> Verification {
         sends_max: 3,
         sends_used: 1,
         next_send_allowed_at: at(15),
+        wording: Wording::default(),
+        own_code: false,
+        workflow: Vec::new(),
+        next_at: None,
         steps: vec![step(1, call(1, SHOWN))],
     }
 }
@@ -88,11 +99,29 @@ fn check(text: &str) -> Input {
 }
 
 fn resend(id: u128, seconds: u64) -> Input {
-    Input::Resend { call: Box::new(call(id, SHOWN)), next_send_allowed_at: at(seconds + 15) }
+    let again = Again::Call(Box::new(call(id, SHOWN)));
+    Input::Resend { again, next_send_allowed_at: at(seconds + 15) }
 }
 
-fn next_step(id: u128) -> Input {
-    Input::NextStep { step: Box::new(step(9, call(id, OTHER))), next_send_allowed_at: at(200) }
+/// A step that writes, with the code 654321.
+fn sms_step(id: u128) -> Step {
+    let digits = CodeDigits::parse("654321").unwrap();
+    Step {
+        code: Some(StepCode::of_digits(&keys(), VerificationId(1), &digits)),
+        secret: Some(digits),
+        dispatches: vec![Dispatch::queued(MessageId(id), START)],
+        ..Step::bare(9, Channel::Sms, StepStatus::Queued, START)
+    }
+}
+
+fn next_step(id: u128, reason: Reason, seconds: u64) -> Input {
+    let step = Box::new(sms_step(id));
+    Input::NextStep { step, reason, next_send_allowed_at: at(seconds + 15) }
+}
+
+fn dispatched(id: u128, outcome: DispatchOutcome) -> Input {
+    let detail = outcome.as_str().to_owned();
+    Input::Dispatched { dispatch_id: MessageId(id), outcome, detail }
 }
 
 fn invite_sent(id: u128) -> Input {
@@ -278,7 +307,10 @@ fn a_resend_waits_its_time_counts_as_a_send_and_keeps_the_code() {
 
 #[test]
 fn a_next_attempt_follows_only_when_nothing_rang_and_may_bring_a_new_code() {
-    let attempt = |id, number, code| Input::NextAttempt { call: Box::new(call(id, number)), code };
+    let attempt = |id, number, code| {
+        let follows = CallId(id - 1);
+        Input::NextAttempt { follows, call: Box::new(call(id, number)), code }
+    };
     let mut verification = after(at(2), &[invite_sent(1)]);
     let up = verification.apply(at(3), &keys(), &attempt(2, SHOWN, None));
     assert_eq!(up, Err(Refusal::NotRepeatable));
@@ -305,31 +337,6 @@ fn a_late_ring_of_an_earlier_caller_id_ends_the_step_and_its_code() {
     verification.apply(at(3), &keys(), &ended(1, CallOutcome::LateRing, false)).unwrap();
     assert_eq!(verification.steps[0].status, StepStatus::Failed);
     assert!(verification.steps[0].code.is_none());
-}
-
-#[test]
-fn an_earlier_code_lives_sixty_seconds_beside_the_next_one() {
-    let rang = [invite_sent(1), cancelled(1), ended(1, CallOutcome::Rang, false), next_step(2)];
-    let both = after(at(100), &rang);
-    assert_eq!((both.steps[1].n, both.sends_used), (2, 2));
-    for (seconds, code, right) in [(159, "0042", true), (160, "0042", false), (160, "9077", true)] {
-        let answer = both.clone().apply(at(seconds), &keys(), &check(code));
-        assert_eq!(answer, Ok(Answer::Checked { valid: right }), "{code} after {seconds} s");
-    }
-}
-
-#[test]
-fn an_earlier_code_lives_on_when_the_last_step_fails() {
-    let rang = [invite_sent(1), cancelled(1), ended(1, CallOutcome::Rang, false), next_step(2)];
-    let mut in_time = after(at(100), &rang);
-    in_time.apply(at(110), &keys(), &ended(2, CallOutcome::Busy, true)).unwrap();
-    assert_eq!(in_time.status, VerificationStatus::Pending);
-    let answer = in_time.apply(at(250), &keys(), &check("0042"));
-    assert_eq!(answer, Ok(Answer::Checked { valid: true }));
-
-    let mut too_late = after(at(100), &rang);
-    too_late.apply(at(170), &keys(), &ended(2, CallOutcome::Busy, true)).unwrap();
-    assert_eq!(too_late.status, VerificationStatus::Failed);
 }
 
 #[test]
@@ -374,6 +381,17 @@ fn facts_of_a_call_only_accumulate() {
     assert_eq!(unknown, Err(Refusal::NoSuchCall));
 }
 
+/// An attempt that follows the first call.
+fn attempt(id: u128, number: &str, code: Option<StepCode>) -> Input {
+    Input::NextAttempt { follows: CallId(1), call: Box::new(call(id, number)), code }
+}
+
+/// One whose workflow goes on with a text.
+fn with_workflow() -> Verification {
+    let planned = Planned { channel: Channel::Sms, after: DEFAULT_AFTER };
+    Verification { workflow: vec![planned], ..fresh() }
+}
+
 /// What a walk is made of: everything that can happen, with right and wrong matter.
 fn alphabet() -> Vec<Input> {
     let mut inputs = vec![
@@ -386,14 +404,18 @@ fn alphabet() -> Vec<Input> {
         Input::NothingLeft,
         Input::Expire,
         resend(2, 0),
-        Input::NextAttempt { call: Box::new(call(3, SHOWN)), code: None },
-        Input::NextAttempt { call: Box::new(call(4, OTHER)), code: Some(code(OTHER)) },
-        next_step(5),
+        attempt(3, SHOWN, None),
+        attempt(4, OTHER, Some(code(OTHER))),
+        next_step(5, Reason::Due, 0),
+        next_step(6, Reason::Chosen, 0),
+        Input::Sending { dispatch_id: MessageId(5) },
+        dispatched(5, DispatchOutcome::Sent),
+        dispatched(5, DispatchOutcome::Failed),
     ];
-    for id in [1, 2, 4, 5] {
+    for id in [1, 2, 4] {
         inputs.extend([invite_sent(id), cancelled(id)]);
         for outcome in [CallOutcome::Rang, CallOutcome::Busy, CallOutcome::Diverted] {
-            inputs.push(ended(id, outcome, id == 5));
+            inputs.push(ended(id, outcome, id == 4));
         }
     }
     inputs
@@ -423,7 +445,11 @@ fn step_of_walk(verification: &mut Verification, now: Timestamp, keys: &Keys, in
         assert!(!matches!(answer, Ok(Answer::Checked { .. })));
     }
     if !verification.is_pending() {
-        assert!(verification.steps.iter().all(|step| step.code.is_none()));
+        let forgot = |step: &Step| step.code.is_none() && step.secret.is_none();
+        assert!(verification.steps.iter().all(forgot));
+        let open = |step: &Step| step.dispatches.iter().any(Dispatch::is_open);
+        assert!(!verification.steps.iter().any(open));
+        assert_eq!(verification.next_at, None);
         let mut calls = verification.steps.iter().flat_map(|step| &step.calls);
         assert!(calls.all(|call| call.is_up() || call.caller_id.is_none()));
     }
@@ -436,7 +462,7 @@ fn step_of_walk(verification: &mut Verification, now: Timestamp, keys: &Keys, in
 fn every_walk_of_four_inputs_keeps_the_invariants() {
     let (inputs, keys) = (alphabet(), keys());
     let mut walks = 0;
-    let mut stack = vec![(fresh(), 0)];
+    let mut stack = vec![(with_workflow(), 0)];
     while let Some((verification, depth)) = stack.pop() {
         for input in &inputs {
             // Inputs are 20 s apart, so that resends are due and codes of earlier steps lapse.
@@ -461,7 +487,7 @@ fn long_random_walks_keep_the_invariants_and_approve_at_most_once() {
     let (inputs, keys) = (alphabet(), keys());
     let mut ends = std::collections::BTreeMap::new();
     for _ in 0..3_000 {
-        let mut verification = fresh();
+        let mut verification = with_workflow();
         let mut seconds = 0;
         for _ in 0..40 {
             seconds += u64::from(rng.next_u32() % 16);

@@ -1,23 +1,21 @@
-//! Makes a verification: limits, plan, reservation, record, act.
+//! Makes a verification: prepare, record, act; where a channel cannot be begun, the next one.
 
 use std::time::Duration;
 
 use config::{Purpose, PurposeName};
-use dialplans::{CallerIdWish, E164, Plan, PlanError, PlanRequest, Tail};
+use dialplans::{E164, Plan};
 
-use super::sandbox::{self, MagicNumber};
-use super::{Accepted, Place, Placement, PlacementError, placement, settle};
+use super::{Accepted, settle};
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
-use crate::channels::flash_call::{self, Leg};
+use crate::channels::{self, CodeWish, PrepareError, flash_call};
 use crate::clock::Timestamp;
 use crate::ids::VerificationId;
 use crate::limits::{self, Guesser};
 use crate::store::{Create, CreateRefused, Created, Idempotency, LimitReached, StoreError, Who};
 use crate::telemetry;
-use crate::ua_driver::{CallWatch, DriverBusy};
 use crate::verification::model::{
-    Channel, Client, Step, StepStatus, Verification, VerificationStatus,
+    Channel, Client, Planned, Step, StepStatus, Verification, VerificationStatus, Wording,
 };
 
 /// How often a plan is made anew because another request showed its tail in the meantime.
@@ -28,8 +26,12 @@ const PLAN_LIMIT: usize = 4;
 pub struct NewVerification {
     /// The number to prove.
     pub to: E164,
-    /// The code, for a backend that keeps its own; `None`: it is drawn.
-    pub tail: Option<Tail>,
+    /// The channels in order; none: the purpose's workflow.
+    pub channels: Vec<Planned>,
+    /// Which code it carries.
+    pub code: CodeWish,
+    /// How its texts and mails are worded.
+    pub wording: Wording,
     /// Whose rules hold.
     pub purpose: PurposeName,
     /// How long it lives; `None`: as the purpose says.
@@ -53,15 +55,9 @@ pub enum CreateError {
     /// The account may not use it.
     #[error("the account may not use this purpose")]
     PurposeNotAllowed,
-    /// The network said lately that nobody has this number.
-    #[error("the network said that the number does not exist")]
-    Unallocated,
-    /// There is no plan.
+    /// Its channel cannot be begun.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The plan cannot become a call.
-    #[error(transparent)]
-    Placement(#[from] PlacementError),
+    Prepare(#[from] PrepareError),
     /// A limit has no room.
     #[error("a limit has no room")]
     Limit(LimitReached),
@@ -74,9 +70,6 @@ pub enum CreateError {
     /// Every plan showed a tail that another request had just shown.
     #[error("no plan outlived the requests beside it")]
     Contended,
-    /// The call loop has no room.
-    #[error(transparent)]
-    Driver(#[from] DriverBusy),
     /// The process is stopping.
     #[error("the process is stopping")]
     Stopping,
@@ -88,7 +81,7 @@ pub enum CreateError {
 /// What a dry run found.
 #[derive(Debug)]
 pub struct DryRun {
-    /// The plan that would be carried out; a test key has none.
+    /// The plan of the calls; a test key and a channel without calls have none.
     pub plan: Option<Plan>,
     /// How it would go on.
     pub rehearsed: Rehearsed,
@@ -97,13 +90,15 @@ pub struct DryRun {
 /// The figures of a verification that was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rehearsed {
+    /// The first channel.
+    pub channel: Channel,
     /// Digits of the code.
     pub code_length: u8,
     /// How many different codes could be drawn.
     pub code_space: u64,
 }
 
-/// Makes a verification by flash call and places its first call.
+/// Makes a verification and begins its first channel that can be begun.
 pub async fn create(
     app: &App,
     account: &ActingAccount,
@@ -115,42 +110,62 @@ pub async fn create(
     if app.stop().is_cancelled() {
         return Err(CreateError::Stopping);
     }
-    if !account.live {
-        return sandboxed(app, account, purpose, &wish, idempotency).await;
+    let mut verification = verification(app, account, &settings, purpose, &wish);
+    let mut first_error = None;
+    while let Some(planned) = verification.workflow.first().copied() {
+        verification.workflow.remove(0);
+        let error = match begin(app, &settings, &verification, planned.channel, &wish, &idempotency)
+            .await
+        {
+            Ok(accepted) => return Ok(accepted),
+            Err(error) => error,
+        };
+        // Another channel may do where this one cannot; the record says why it was left out.
+        let Some((status, word)) = left_out(&error) else { return Err(error) };
+        let n = verification.steps.len() as u8 + 1;
+        let bare = Step::bare(n, planned.channel, status, verification.created_at);
+        verification.steps.push(Step { detail: Some(word.to_owned()), ..bare });
+        first_error.get_or_insert(error);
     }
+    Err(first_error.unwrap_or(CreateError::Prepare(PrepareError::NotOffered)))
+}
+
+/// Stores the verification with this channel as its first one that goes out, and carries it out.
+async fn begin(
+    app: &App,
+    settings: &Settings,
+    verification: &Verification,
+    channel: Channel,
+    wish: &NewVerification,
+    idempotency: &Option<Idempotency<Verification>>,
+) -> Result<Accepted<Box<Verification>>, CreateError> {
+    let limits = &settings.config.limits;
+    let live = verification.live;
     for _ in 0..PLAN_LIMIT {
-        let now = app.now();
-        let plan = plan(app, &settings, account, purpose, &wish).await?;
-        let verification_id = app.verification_id(now);
-        let place = Place { verification_id, purpose, attempt: 1, elapsed: Duration::ZERO };
-        let placement = placement(now, app, &settings, place, &plan.first)?;
-        let limits = &settings.config.limits;
-        let reservation = app.driver().reserve()?;
-        let guesser = Guesser { account: account.name.as_str(), client: &wish.client };
+        let prepared = channels::prepare(app, settings, verification, channel, &wish.code).await?;
         let create = Create {
-            verification: verification(
-                now,
-                account,
-                &settings,
-                purpose,
-                &wish,
-                verification_id,
-                &placement,
-            ),
-            max_open: limits.open_verifications,
-            tails_since: now - limits.same_tail,
-            limits: limits::for_flash_call(limits, &wish.to, guesser),
+            verification: with_step(verification, prepared.step),
+            max_open: if live { limits.open_verifications } else { u32::MAX },
+            // Under a test key the code is always the same, so nothing that was shown counts.
+            tails_since: if live { app.now() - limits.same_tail } else { Timestamp::MAX },
+            limits: prepared.limits,
             idempotency: idempotency.clone(),
         };
+        let id = verification.verification_id;
         let created = match app.store().create_verification(create).await {
-            Err(StoreError::OutcomeUnknown) => read_back(app, verification_id, &placement).await?,
+            Err(StoreError::OutcomeUnknown) => match read_back(app, id).await {
+                Ok(created) => created,
+                Err(error) => {
+                    prepared.act.disown(app, id);
+                    return Err(error);
+                }
+            },
             created => created?,
         };
         match created {
             Created::Stored { verification, response, superseded } => {
-                let leg = Leg { attempt: 1, live: true, call: placement.call, next: plan.second };
-                let watch = reservation.place_call(placement.order);
-                started(app, &verification, superseded, leg, watch).await;
+                prepared.act.start(app, &verification);
+                started(app, &verification, superseded).await;
                 return Ok(Accepted::Done(verification, response));
             }
             Created::Replayed(response) => return Ok(Accepted::Replayed(response)),
@@ -161,7 +176,21 @@ pub async fn create(
     Err(CreateError::Contended)
 }
 
-/// Says what [`create`] would do, and does none of it.
+/// What the step of a channel is called that could not be begun, when another may do.
+fn left_out(error: &CreateError) -> Option<(StepStatus, &'static str)> {
+    match error {
+        CreateError::Prepare(error) if error.is_of_channel() => {
+            Some((error.step_status(), error.word()))
+        }
+        CreateError::Limit(reached) if limits::is_of_channel(reached) => {
+            Some((StepStatus::Rejected, limits::kind(reached).word()))
+        }
+        CreateError::Contended => Some((StepStatus::Failed, "contended")),
+        _ => None,
+    }
+}
+
+/// Says what [`create`] would do with the first channel, and does none of it.
 pub async fn rehearse(
     app: &App,
     account: &ActingAccount,
@@ -169,23 +198,32 @@ pub async fn rehearse(
 ) -> Result<DryRun, CreateError> {
     let settings = app.settings();
     let purpose = purpose(&settings, account, wish)?;
-    if !account.live {
-        let code_length = sandbox::CODE_LENGTH;
-        let code_space = 10_u64.pow(u32::from(code_length));
-        return Ok(DryRun { plan: None, rehearsed: Rehearsed { code_length, code_space } });
+    let verification = verification(app, account, &settings, purpose, wish);
+    let channel = verification.workflow.first().map(|planned| planned.channel);
+    let channel = channel.ok_or(CreateError::Prepare(PrepareError::NotOffered))?;
+    if verification.live && channel == Channel::FlashCall {
+        let plan = flash_call::plan(app, &settings, &verification, &wish.code).await?;
+        let guesser = Guesser { account: account.name.as_str(), client: &wish.client };
+        let limits = limits::for_flash_call(&settings.config.limits, &wish.to, guesser);
+        if let Some(reached) = app.store().limit_reached(&limits).await? {
+            return Err(CreateError::Limit(reached));
+        }
+        let length = plan.first.caller_id.code_length();
+        let rehearsed = Rehearsed {
+            channel,
+            code_length: length.digits() as u8,
+            code_space: plan.first.endings.unwrap_or(length.space()),
+        };
+        return Ok(DryRun { plan: Some(plan), rehearsed });
     }
-    let plan = plan(app, &settings, account, purpose, wish).await?;
-    let guesser = Guesser { account: account.name.as_str(), client: &wish.client };
-    let limits = limits::for_flash_call(&settings.config.limits, &wish.to, guesser);
-    if let Some(reached) = app.store().limit_reached(&limits).await? {
+    let prepared = channels::prepare(app, &settings, &verification, channel, &wish.code).await?;
+    if let Some(reached) = app.store().limit_reached(&prepared.limits).await? {
         return Err(CreateError::Limit(reached));
     }
-    let length = plan.first.caller_id.code_length();
-    let rehearsed = Rehearsed {
-        code_length: length.digits() as u8,
-        code_space: plan.first.endings.unwrap_or(length.space()),
-    };
-    Ok(DryRun { plan: Some(plan), rehearsed })
+    let (code_length, code_space) =
+        prepared.step.code.map_or((0, 1), |code| (code.length, code.space));
+    let rehearsed = Rehearsed { channel, code_length, code_space };
+    Ok(DryRun { plan: None, rehearsed })
 }
 
 fn purpose<'a>(
@@ -200,54 +238,21 @@ fn purpose<'a>(
     Ok(purpose)
 }
 
-async fn plan(
-    app: &App,
-    settings: &Settings,
-    account: &ActingAccount,
-    purpose: &Purpose,
-    wish: &NewVerification,
-) -> Result<Plan, CreateError> {
-    let since = app.now() - settings.config.limits.same_tail;
-    let (recent, unallocated) = tokio::try_join!(
-        app.store().recent_tails(&wish.to, since),
-        app.store().is_unallocated(&wish.to)
-    )?;
-    if unallocated {
-        return Err(CreateError::Unallocated);
-    }
-    let request = PlanRequest {
-        pools: account.rules.pools.clone(),
-        min_endings: purpose.min_endings,
-        allow_small_pools: purpose.allow_small_pools.as_slice().into(),
-        resting: app.resting().at(app.now()),
-        ring_limit: purpose.ring_limit,
-        caller_id: wish.tail.map_or(CallerIdWish::Drawn, CallerIdWish::WithTail),
-    };
-    let health = app.driver().health();
-    let dialplan = &settings.dialplan;
-    Ok(app.with_plans_rng(|rng| dialplan.plan(rng, &wish.to, &request, &recent, &health))?)
-}
-
+/// As it begins, without a step.
 fn verification(
-    now: Timestamp,
+    app: &App,
     account: &ActingAccount,
     settings: &Settings,
     purpose: &Purpose,
     wish: &NewVerification,
-    verification_id: VerificationId,
-    placement: &Placement,
 ) -> Verification {
-    let step = Step {
-        n: 1,
-        channel: Channel::FlashCall,
-        status: StepStatus::Queued,
-        detail: None,
-        created_at: now,
-        code: Some(placement.code),
-        calls: vec![placement.call.clone()],
+    let now = app.now();
+    let workflow = match wish.channels.is_empty() {
+        true => purpose.workflow.iter().map(Planned::of_purpose).collect(),
+        false => wish.channels.clone(),
     };
     Verification {
-        verification_id,
+        verification_id: app.verification_id(now),
         account: account.name.to_string(),
         live: account.live,
         version: 1,
@@ -261,93 +266,52 @@ fn verification(
         created_at: now,
         expires_at: now + wish.ttl.unwrap_or(purpose.ttl),
         ended_at: None,
-        code_length: placement.code.length,
-        code_space: placement.code.space,
+        code_length: 0,
+        code_space: 1,
         checks_max: purpose.checks,
         checks_used: 0,
         sends_max: purpose.sends,
         sends_used: 1,
         next_send_allowed_at: now + settings.config.limits.between_sends,
-        steps: vec![step],
+        wording: wish.wording.clone(),
+        own_code: matches!(wish.code, CodeWish::Digits(_)),
+        workflow,
+        next_at: None,
+        steps: Vec::new(),
     }
 }
 
+fn with_step(verification: &Verification, step: Step) -> Verification {
+    let mut verification = verification.clone();
+    let n = verification.steps.len() as u8 + 1;
+    if let Some(code) = &step.code {
+        (verification.code_length, verification.code_space) = (code.length, code.space);
+    }
+    verification.steps.push(Step { n, ..step });
+    verification.plan_next();
+    verification
+}
+
 /// A commit whose answer is unknown is settled by reading the id back. When that fails too,
-/// nothing is placed, and a task of its own waits for the database to end what may be there.
-async fn read_back(
-    app: &App,
-    verification_id: VerificationId,
-    placement: &Placement,
-) -> Result<Created, CreateError> {
+/// nothing goes out.
+async fn read_back(app: &App, verification_id: VerificationId) -> Result<Created, CreateError> {
     match app.store().verification(&Who::Gateway, verification_id).await {
         Ok(Some(stored)) => {
             let verification = Box::new(stored);
             Ok(Created::Stored { verification, response: None, superseded: None })
         }
         Ok(None) => Err(StoreError::Unavailable.into()),
-        Err(error) => {
-            let call_id = placement.call.call_id;
-            let task = flash_call::disown(app.clone(), verification_id, call_id);
-            app.tasks().spawn(task);
-            Err(error.into())
-        }
+        Err(error) => Err(error.into()),
     }
 }
 
 /// What follows from the commit.
-async fn started(
-    app: &App,
-    verification: &Verification,
-    superseded: Option<Box<Verification>>,
-    leg: Leg,
-    watch: CallWatch,
-) {
+async fn started(app: &App, verification: &Verification, superseded: Option<Box<Verification>>) {
     app.expiry().add(verification);
     telemetry::verification_created(&verification.purpose);
-    let verification_id = verification.verification_id;
-    flash_call::start(app, verification_id, leg, watch);
+    settle(app, verification).await;
     if let Some(superseded) = superseded {
         settle(app, &superseded).await;
-    }
-}
-
-/// Under a test key: the same rows, but the call loop is a play.
-async fn sandboxed(
-    app: &App,
-    account: &ActingAccount,
-    purpose: &Purpose,
-    wish: &NewVerification,
-    idempotency: Option<Idempotency<Verification>>,
-) -> Result<Accepted<Box<Verification>>, CreateError> {
-    let now = app.now();
-    let settings = app.settings();
-    let verification_id = app.verification_id(now);
-    let placement = sandbox::placement(now, app, verification_id, &wish.to);
-    let create = Create {
-        verification: verification(
-            now,
-            account,
-            &settings,
-            purpose,
-            wish,
-            verification_id,
-            &placement,
-        ),
-        max_open: u32::MAX,
-        // The code is always the same, so nothing that was shown counts.
-        tails_since: Timestamp::MAX,
-        limits: Vec::new(),
-        idempotency,
-    };
-    match app.store().create_verification(create).await? {
-        Created::Stored { verification, response, superseded } => {
-            let watch = sandbox::play(app, MagicNumber::of(&wish.to));
-            let leg = Leg { attempt: 1, live: false, call: placement.call, next: None };
-            started(app, &verification, superseded, leg, watch).await;
-            Ok(Accepted::Done(verification, response))
-        }
-        Created::Replayed(response) => Ok(Accepted::Replayed(response)),
-        Created::Refused(refused) => Err(refused.into()),
     }
 }
 

@@ -1,20 +1,14 @@
-//! What clients do to a verification that is there: check, resend, cancel.
+//! What clients do to a verification that is there: check, resend, switch, cancel.
 
-use std::time::Duration;
-
-use dialplans::{CallerIdWish, PlanError, PlanRequest, RecentTails, RestingCallerIds};
-
-use super::sandbox::{self, MagicNumber};
-use super::{Accepted, CommonRefusal, Place, PlacementError, placement, purpose_of, settle};
+use super::{Accepted, CommonRefusal, hang_up, purpose_of, settle};
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
-use crate::channels::flash_call::{self, Leg};
+use crate::channels::{self, CodeWish, PrepareError};
 use crate::ids::VerificationId;
 use crate::limits::{self, Guesser};
 use crate::store::{Applied, Apply, ApplyRefused, Idempotency, StoreError};
-use crate::ua_driver::DriverBusy;
-use crate::verification::machine::{Answer, Input, PresentedCode, Refusal};
-use crate::verification::model::{Call, CallState, Verification};
+use crate::verification::machine::{Answer, Input, PresentedCode, Reason, Refusal};
+use crate::verification::model::{Channel, Planned, Verification};
 
 /// What is kept of the response to an input.
 type Replayable = Idempotency<(Verification, Answer)>;
@@ -39,24 +33,21 @@ pub enum CheckError {
     Common(#[from] CommonRefusal),
 }
 
-/// Why nothing was sent again.
+/// Why nothing was sent, again or over another channel.
 #[derive(Debug, thiserror::Error)]
-pub enum ResendError {
+pub enum SendError {
     /// It has ended.
     #[error("the verification has ended")]
     Ended(Box<Verification>),
     /// The machine does not allow it.
     #[error(transparent)]
     Refused(Refusal),
-    /// There is no plan.
+    /// The verification does not have this channel.
+    #[error("the channel is not one of this verification")]
+    ChannelNotAvailable,
+    /// The channel cannot be begun.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The plan cannot become a call.
-    #[error(transparent)]
-    Placement(#[from] PlacementError),
-    /// The call loop has no room.
-    #[error(transparent)]
-    Driver(#[from] DriverBusy),
+    Prepare(#[from] PrepareError),
     /// The process is stopping.
     #[error("the process is stopping")]
     Stopping,
@@ -71,7 +62,7 @@ impl From<StoreError> for CheckError {
     }
 }
 
-impl From<StoreError> for ResendError {
+impl From<StoreError> for SendError {
     fn from(error: StoreError) -> Self {
         Self::Common(error.into())
     }
@@ -124,7 +115,12 @@ fn check_limits(app: &App, verification: &Verification) -> Vec<crate::store::Lim
     };
     let guesser = Guesser { account: &verification.account, client: &verification.client };
     let limits = &app.settings().config.limits;
-    limits::for_check(limits, &to, step.channel, verification.code_length, guesser)
+    let now = app.now();
+    let shorts = verification.steps.iter().filter(|step| {
+        step.checkable_code(now).is_some_and(|code| limits::is_short(step.channel, code.length))
+    });
+    let is_short = shorts.count() > 0 || limits::is_short(step.channel, verification.code_length);
+    limits::for_check(limits, &to, is_short, guesser)
 }
 
 /// Ends a verification by the client's wish; its calls are hung up.
@@ -152,102 +148,121 @@ pub async fn cancel(
     }
 }
 
-/// Shows the same caller ID once more.
+/// Sends the present step's code once more.
 pub async fn resend(
     app: &App,
     account: &ActingAccount,
     verification_id: VerificationId,
     idempotency: Option<Replayable>,
-) -> Result<Accepted<Box<Verification>>, ResendError> {
-    if app.stop().is_cancelled() {
-        return Err(ResendError::Stopping);
-    }
-    let who = account.who();
-    let Some(present) = app.store().verification(&who, verification_id).await? else {
-        return Err(CommonRefusal::NotFound.into());
-    };
+) -> Result<Accepted<Box<Verification>>, SendError> {
+    let present = present(app, account, verification_id).await?;
     let settings = app.settings();
-    let now = app.now();
-    let refused = || ResendError::Refused(Refusal::NotRepeatable);
-    let to = present.to.full().ok_or_else(refused)?;
-    let last = last_call(&present).ok_or_else(refused)?;
-    let live = present.live;
-    let (placement, reservation) = if live {
-        let plan_first = again(app, &settings, account, &present, last)?;
-        let purpose = purpose_of(&settings, &present).ok_or_else(refused)?;
-        let place = Place {
-            verification_id,
-            purpose,
-            attempt: last.attempt.saturating_add(1),
-            elapsed: Duration::ZERO,
-        };
-        let placement = placement(now, app, &settings, place, &plan_first)?;
-        (placement, Some(app.driver().reserve()?))
-    } else {
-        (sandbox::placement(now, app, verification_id, &to), None)
-    };
-    let limits = &settings.config.limits;
+    let prepared = channels::prepare_again(app, &settings, &present)?;
     let apply = Apply {
         verification_id,
-        who,
+        who: account.who(),
         input: Input::Resend {
-            call: Box::new(placement.call.clone()),
-            next_send_allowed_at: now + limits.between_sends,
+            again: prepared.again,
+            next_send_allowed_at: app.now() + settings.config.limits.between_sends,
         },
-        limits: if live { limits::for_resend(limits, &to) } else { Vec::new() },
+        limits: prepared.limits,
         idempotency,
     };
-    match app.store().apply(apply).await? {
+    send(app, apply, prepared.act).await
+}
+
+/// Begins another channel, because the user wants it. The calls of the earlier ones are hung up.
+pub async fn switch(
+    app: &App,
+    account: &ActingAccount,
+    verification_id: VerificationId,
+    channel: Channel,
+    idempotency: Option<Replayable>,
+) -> Result<Accepted<Box<Verification>>, SendError> {
+    let present = present(app, account, verification_id).await?;
+    let settings = app.settings();
+    if !may_switch_to(&settings, &present, channel) {
+        return Err(SendError::ChannelNotAvailable);
+    }
+    let wish = CodeWish::of_next_step(&present);
+    let prepared = channels::prepare(app, &settings, &present, channel, &wish).await?;
+    let apply = Apply {
+        verification_id,
+        who: account.who(),
+        input: Input::NextStep {
+            step: Box::new(prepared.step),
+            reason: Reason::Chosen,
+            next_send_allowed_at: app.now() + settings.config.limits.between_sends,
+        },
+        limits: prepared.limits,
+        idempotency,
+    };
+    let accepted = send(app, apply, prepared.act).await?;
+    if let Accepted::Done(verification, _) = &accepted
+        && let [earlier @ .., _present] = verification.steps.as_slice()
+    {
+        hang_up(app, earlier).await;
+    }
+    Ok(accepted)
+}
+
+/// The channels that the client named, tried or not, and those of the purpose.
+fn may_switch_to(settings: &Settings, verification: &Verification, channel: Channel) -> bool {
+    let own = verification.steps.iter().map(|step| step.channel);
+    let planned = verification.workflow.iter().map(|planned| planned.channel);
+    let of_purpose = purpose_of(settings, verification)
+        .into_iter()
+        .flat_map(|purpose| purpose.workflow.iter().map(|step| Planned::of_purpose(step).channel));
+    own.chain(planned).chain(of_purpose).any(|known| known == channel)
+}
+
+/// The verification that something is to be sent for.
+async fn present(
+    app: &App,
+    account: &ActingAccount,
+    verification_id: VerificationId,
+) -> Result<Verification, SendError> {
+    if app.stop().is_cancelled() {
+        return Err(SendError::Stopping);
+    }
+    match app.store().verification(&account.who(), verification_id).await? {
+        None => Err(CommonRefusal::NotFound.into()),
+        Some(verification) if !verification.is_pending() => {
+            Err(SendError::Ended(Box::new(verification)))
+        }
+        Some(verification) => Ok(verification),
+    }
+}
+
+/// Stores what is to go out, and only then lets it.
+async fn send(
+    app: &App,
+    apply: Apply,
+    act: channels::Act,
+) -> Result<Accepted<Box<Verification>>, SendError> {
+    let verification_id = apply.verification_id;
+    let applied = match app.store().apply(apply).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            if error == StoreError::OutcomeUnknown {
+                act.disown(app, verification_id);
+            }
+            return Err(error.into());
+        }
+    };
+    match applied {
         Applied::Accepted { verification, response, .. } => {
-            let watch = match reservation {
-                Some(reservation) => reservation.place_call(placement.order),
-                None => sandbox::play(app, MagicNumber::of(&to)),
-            };
-            // A resend shows the code that the phone may have seen; it has no second trunk.
-            let attempt = placement.call.attempt;
-            let leg = Leg { attempt, live, call: placement.call, next: None };
-            flash_call::start(app, verification_id, leg, watch);
+            act.start(app, &verification);
+            settle(app, &verification).await;
             Ok(Accepted::Done(verification, response))
         }
         Applied::Replayed(response) => Ok(Accepted::Replayed(response)),
         Applied::NotFound => Err(CommonRefusal::NotFound.into()),
         Applied::Refused { verification, refusal } => match refusal {
-            ApplyRefused::Machine(Refusal::Ended { .. }) => Err(ResendError::Ended(verification)),
-            ApplyRefused::Machine(refusal) => Err(ResendError::Refused(refusal)),
+            ApplyRefused::Machine(Refusal::Ended { .. }) => Err(SendError::Ended(verification)),
+            ApplyRefused::Machine(refusal) => Err(SendError::Refused(refusal)),
             ApplyRefused::OtherRequest => Err(CommonRefusal::OtherRequest.into()),
             ApplyRefused::Limit(reached) => Err(CommonRefusal::Limit(reached).into()),
         },
     }
-}
-
-fn again(
-    app: &App,
-    settings: &Settings,
-    account: &ActingAccount,
-    present: &Verification,
-    last: &Call,
-) -> Result<dialplans::Attempt, ResendError> {
-    let refused = || ResendError::Refused(Refusal::NotRepeatable);
-    let to = present.to.full().ok_or_else(refused)?;
-    let caller_id = last.caller_id.ok_or_else(refused)?;
-    let purpose = purpose_of(settings, present).ok_or_else(refused)?;
-    let request = PlanRequest {
-        pools: account.rules.pools.clone(),
-        min_endings: purpose.min_endings,
-        allow_small_pools: purpose.allow_small_pools.as_slice().into(),
-        resting: RestingCallerIds::default(),
-        ring_limit: purpose.ring_limit,
-        caller_id: CallerIdWish::Again(caller_id),
-    };
-    let health = app.driver().health();
-    let dialplan = &settings.dialplan;
-    let plan =
-        app.with_plans_rng(|rng| dialplan.plan(rng, &to, &request, &RecentTails::none(), &health))?;
-    Ok(plan.first)
-}
-
-/// The call whose caller ID is shown again.
-fn last_call(verification: &Verification) -> Option<&Call> {
-    let calls = &verification.steps.last()?.calls;
-    calls.last().filter(|call| matches!(call.state, CallState::Ended(_)))
 }

@@ -91,7 +91,7 @@ impl MagicNumber {
 }
 
 /// The rows of a call that is only played.
-pub(super) fn placement(
+pub(crate) fn placement(
     now: Timestamp,
     app: &App,
     verification_id: VerificationId,
@@ -132,7 +132,7 @@ pub(super) fn placement(
 }
 
 /// Plays the call; what is told has the form of what the call loop tells.
-pub(super) fn play(app: &App, number: MagicNumber) -> CallWatch {
+pub(crate) fn play(app: &App, number: MagicNumber) -> CallWatch {
     let (progress, progress_watch) = watch::channel(CallProgress::default());
     let (ended, ended_watch) = oneshot::channel();
     let stop = app.stop().clone();
