@@ -58,7 +58,7 @@ pub fn prepare(
     let code = match wish {
         CodeWish::Tail(_) => return Err(PrepareError::OwnCode),
         CodeWish::Digits(digits) => digits.clone(),
-        CodeWish::Drawn if verification.live => app.with_plans_rng(|rng| CodeDigits::draw(rng)),
+        CodeWish::Drawn if verification.live => app.with_plans_rng(CodeDigits::draw),
         CodeWish::Drawn => CodeDigits::parse(TEST_CODE).expect("six digits are a code"),
     };
     let now = app.now();
