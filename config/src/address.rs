@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use sip::{External, HostPort};
+use sip::{External, HostPort, Transport};
 use thiserror::Error;
 
 /// Why a text is no address.
@@ -25,8 +25,10 @@ pub(crate) enum AddressError {
     PortsLow,
 }
 
-/// Where a trunk is found when only a host is known.
+/// Where a trunk is found when only a host is known (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
+/// The same for TLS.
+const SIPS_PORT: u16 = 5061;
 /// The longest name (RFC 1035 section 2.3.4).
 const NAME_LIMIT: usize = 253;
 
@@ -35,13 +37,14 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, AddressError> {
     text.parse().map_err(|_| AddressError::Socket)
 }
 
-/// An address, with port 5060 unless another is written.
-pub(crate) fn target(text: &str) -> Result<SocketAddr, AddressError> {
+/// An address, with the transport's usual port unless another is written.
+pub(crate) fn target(text: &str, transport: Transport) -> Result<SocketAddr, AddressError> {
+    let usual_port = if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT };
     if let Ok(address) = text.parse::<SocketAddr>() {
         return if address.port() == 0 { Err(AddressError::Target) } else { Ok(address) };
     }
     match unbracketed(text).parse::<IpAddr>() {
-        Ok(address) => Ok(SocketAddr::new(address, SIP_PORT)),
+        Ok(address) => Ok(SocketAddr::new(address, usual_port)),
         Err(_) => Err(AddressError::Target),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod purpose;
 pub(crate) mod secret;
 pub(crate) mod sip_section;
 pub(crate) mod template;
+pub(crate) mod tls;
 pub(crate) mod trunk;
 
 use std::collections::BTreeMap;

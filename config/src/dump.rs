@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
 use crate::config::purpose::{Purpose, WorkflowStep};
+use crate::config::tls::TrunkTls;
 use crate::config::trunk::Trunk;
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
@@ -34,6 +35,9 @@ pub(crate) fn dump(config: &Config) -> String {
     out.table("sip");
     let listen = config.sip.listen.iter();
     out.texts("listen", listen.map(|s| format!("{}:{}", transport(s.transport), s.address)));
+    if let Some(certificate) = &config.sip.tls {
+        out.value("tls", writer::certificate(certificate));
+    }
     out.text("external", &external(&config.sip.external));
     let ports = config.sip.media_ports.iter();
     out.texts("media_ports", ports.map(|ports| format!("{}-{}", ports.start(), ports.end())));
@@ -121,6 +125,9 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
         out.values("targets", trunk.targets.iter().map(target));
     }
     out.text("transport", &transport(trunk.transport));
+    if trunk.tls != TrunkTls::default() {
+        out.value("tls", writer::trunk_tls(&trunk.tls));
+    }
     out.text("external", &external(&trunk.external));
     out.text("user", &trunk.user.reveal());
     out.text("auth_user", &trunk.auth_user);

@@ -29,6 +29,7 @@ pub use config::purpose::{Channel, Purpose, WorkflowStep};
 pub use config::secret::{SecretRef, Secrets};
 pub use config::sip_section::{Sip, SipListen};
 pub use config::template::{MissingVariable, Template, TemplateError};
+pub use config::tls::{Certificate, TrunkTls};
 pub use config::trunk::Trunk;
 pub use config::trunk::price::{Price, PriceError};
 pub use config::{Config, Pool, Sms};

@@ -12,6 +12,7 @@ pub(crate) mod secret;
 pub(crate) mod sip_section;
 pub(crate) mod sms;
 pub(crate) mod template;
+pub(crate) mod tls;
 pub(crate) mod trunk;
 
 use sip::{UserPart, UserPartError};

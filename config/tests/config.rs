@@ -274,3 +274,38 @@ fn a_headline_is_one_line_with_its_place_and_without_the_excerpt() {
     assert!(first.starts_with("error[bad-number]: ") && first.ends_with("(dozvon.toml:2:12)"));
     assert!(headlines.iter().all(|line| !line.contains("8495") && !line.contains('\n')));
 }
+
+#[test]
+fn a_trunk_over_tls_wants_the_name_of_the_host_that_is_asked_and_no_other() {
+    let name = |keys: &str| trunk(&format!("transport = \"tls\"\n{keys}")).tls_name().to_owned();
+    assert_eq!(name("domain = \"example.ru\""), "example.ru");
+    assert_eq!(
+        name("domain = \"example.ru\"\nregistrar = \"sip.example.ru\"\nuser = \"1\""),
+        "sip.example.ru"
+    );
+    assert_eq!(
+        name("domain = \"example.ru\"\noutbound_proxy = \"edge.example.ru\""),
+        "edge.example.ru"
+    );
+    assert_eq!(name("domain = \"example.ru\"\ntargets = [\"192.0.2.1\"]"), "example.ru");
+    assert_eq!(name("targets = [\"2001:db8::1\"]"), "2001:db8::1");
+    assert_eq!(name("domain = \"example.ru\"\ntls = { name = \"other.ru\" }"), "other.ru");
+    let secure = trunk("transport = \"tls\"\ntargets = [\"192.0.2.1\"]");
+    assert_eq!(secure.targets[0].address.port(), 5061);
+}
+
+#[test]
+fn tables_for_tls_are_dumped_as_they_were_read() {
+    let text = r#"
+        [sip]
+        listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:[::]:5061"]
+        tls = { cert = "/etc/chain.pem", key = { credential = "sip-tls-key" } }
+        [trunks.north]
+        domain = "example.ru"
+        transport = "tls"
+        tls = { ca = "/etc/ca.pem", client_cert = { cert = "/etc/us.pem", key = { file = "/etc/us.key" } } }
+    "#;
+    let first = config(text);
+    assert_eq!(first.sip.listen.len(), 3);
+    assert_eq!(config(&config::dump(&first)), first);
+}

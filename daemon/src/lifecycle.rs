@@ -25,6 +25,7 @@ use crate::http::{operator_router, router};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey, SecretKeyError};
+use crate::settings::tls::{self, TlsFileError};
 use crate::settings::{SecretError, password, secret_bytes};
 use crate::store::{Location, OpenError, Store, migrate};
 use crate::telemetry;
@@ -51,6 +52,14 @@ pub enum StartError {
         what: String,
         /// Why.
         cause: SecretError,
+    },
+    /// The files of a `tls` table are not there, or of no use.
+    #[error("{what}: {cause}")]
+    Tls {
+        /// Whose table.
+        what: String,
+        /// Why.
+        cause: TlsFileError,
     },
     /// The secret key is no key, or its file cannot be made.
     #[error("the secret key: {0}")]
@@ -228,12 +237,36 @@ impl Daemon {
         Ok(token.reveal())
     }
 
-    /// Serves until `stop` ends, telling systemd how it is.
+    /// Serves until `stop` ends, telling systemd how it is. SIGHUP has certificates read again.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let notifier = notify::Notifier::start(self.app.driver().clone());
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = self.follow_hangups() => {}
+        }
         notifier.stopping();
         self.shut_down().await;
+    }
+
+    /// Reads the certificate of the listening sockets again at each SIGHUP. One that is of no use
+    /// leaves the old one in place.
+    async fn follow_hangups(&self) {
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            return std::future::pending().await;
+        };
+        while hangups.recv().await.is_some() {
+            let Some(certificate) = &self.app.settings().config.sip.tls else {
+                tracing::info!("SIGHUP: there is no certificate to read again");
+                continue;
+            };
+            match tls::listener(certificate) {
+                Ok(server) => {
+                    self.app.driver().replace_certificate(server);
+                    tracing::info!("SIGHUP: the certificate of [sip] tls was read again");
+                }
+                Err(error) => tracing::error!("SIGHUP: [sip] tls stays as it was: {error}"),
+            }
+        }
     }
 
     /// Refuses new work, lets calls and writes end, removes bindings, closes the store.
@@ -274,10 +307,14 @@ pub fn stop_signal() -> impl Future<Output = ()> {
 }
 
 fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings, StartError> {
-    let udp = config.sip.listen.iter().filter(|listen| listen.transport == Transport::Udp);
     let unspecified = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-    let mut trunks = Vec::new();
+    let (mut trunks, mut system_roots) = (Vec::new(), None);
     for trunk in config.trunks.values() {
+        let tls = (trunk.transport == Transport::Tls).then(|| tls::trunk(trunk, &mut system_roots));
+        let tls = tls.transpose().map_err(|cause| StartError::Tls {
+            what: format!("[trunks.{}] tls", trunk.name),
+            cause,
+        })?;
         let secret = trunk.password.as_ref().map(password).transpose();
         let secret = secret.map_err(|cause| StartError::Secret {
             what: format!("[trunks.{}] password", trunk.name),
@@ -288,10 +325,14 @@ fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings
             name: trunk.name.clone(),
             settings: trunk.settings(unspecified, secret, Some(line)),
             calls_per_second: Some(trunk.cps),
+            tls,
         });
     }
+    let tls = config.sip.tls.as_ref().map(tls::listener).transpose();
+    let tls = tls.map_err(|cause| StartError::Tls { what: "[sip] tls".to_owned(), cause })?;
     Ok(DriverSettings {
-        udp_listen: udp.map(|listen| listen.address).collect(),
+        listen: config.sip.listen.clone(),
+        tls,
         media_ports: config.sip.media_ports.clone(),
         user_agent: sip::Settings::new(parts.keys.text_hmac("call-id mark", &[])),
         seed: parts.randomness.seed(Stream::UserAgent),

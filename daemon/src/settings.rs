@@ -2,6 +2,8 @@
 //!
 //! The `config` crate opens no file and reads no environment: this module does it for it.
 
+pub mod tls;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -6,15 +6,20 @@
 //! moment the call is asked for.
 
 mod breaker;
+mod connections;
 mod icmp;
 mod inbound;
+mod listeners;
 mod media;
 mod reports;
 mod resolver;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod sockets;
+mod stream;
 mod task;
+mod tcp;
+mod tls;
 mod trunk_table;
 
 use std::net::SocketAddr;
@@ -30,6 +35,7 @@ use crate::ids::CallId;
 
 pub use inbound::Inbound;
 pub use sockets::BindError;
+pub use tls::{Roots, TlsClient, TlsError, TlsIdentity, TlsServer};
 pub use trunk_table::{TrunkStatus, TrunkTable};
 
 /// Commands that may wait for the call loop. At 10 µs each the last waits 10 ms; more would
@@ -44,8 +50,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// What the call loop is built from.
 #[derive(Debug)]
 pub struct DriverSettings {
-    /// Addresses of the UDP sockets.
-    pub udp_listen: Vec<SocketAddr>,
+    /// Where datagrams and connections are taken.
+    pub listen: Vec<config::SipListen>,
+    /// What we show to those who connect by TLS; `None`: they are turned away.
+    pub tls: Option<TlsServer>,
     /// Ports among which the media socket is bound; empty: the system chooses.
     pub media_ports: Vec<std::ops::RangeInclusive<u16>>,
     /// Settings of the user agent.
@@ -65,6 +73,8 @@ pub struct TrunkSpec {
     pub settings: sip::TrunkSettings,
     /// Calls that may start within one second; `None`: as many as come.
     pub calls_per_second: Option<u32>,
+    /// How its far side proves its name; `None`: nothing is sent to it by TLS.
+    pub tls: Option<TlsClient>,
 }
 
 /// The door to the task that owns the user agent. Cheap to clone.
@@ -72,6 +82,7 @@ pub struct TrunkSpec {
 pub struct Driver {
     commands: mpsc::Sender<Command>,
     trunks: watch::Receiver<Arc<TrunkTable>>,
+    tls: watch::Sender<Option<TlsServer>>,
 }
 
 /// A place in the call loop's command channel: with it, acting cannot fail for want of room.
@@ -183,11 +194,18 @@ pub enum TrunkCommand {
 impl Driver {
     /// Binds the sockets and starts the call loop. The handle ends after [`Driver::shut_down`],
     /// when every binding is removed and every call has ended, or `stop_limit` has passed.
-    pub fn start(settings: DriverSettings) -> Result<(Self, JoinHandle<()>), BindError> {
+    pub fn start(mut settings: DriverSettings) -> Result<(Self, JoinHandle<()>), BindError> {
         let (commands, inbox) = mpsc::channel(COMMAND_LIMIT);
         let (table, trunks) = watch::channel(Arc::new(TrunkTable::default()));
-        let task = task::Task::new(settings, inbox, table)?;
-        Ok((Self { commands, trunks }, tokio::spawn(task.run())))
+        let (tls, certificates) = watch::channel(settings.tls.take());
+        let task = task::Task::new(settings, certificates, inbox, table)?;
+        Ok((Self { commands, trunks, tls }, tokio::spawn(task.run())))
+    }
+
+    /// Shows another certificate to whoever connects by TLS from here on. Sessions that are up
+    /// stay as they are.
+    pub fn replace_certificate(&self, tls: TlsServer) {
+        self.tls.send_replace(Some(tls));
     }
 
     /// Reserves a place for one command; `DriverBusy` means 503 and nothing promised.

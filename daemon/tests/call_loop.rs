@@ -65,9 +65,13 @@ fn driver(carrier: &Carrier) -> Driver {
 }
 
 fn driver_of(settings: TrunkSettings) -> Driver {
-    let spec = TrunkSpec { name: trunk_name(), settings, calls_per_second: None };
+    let spec = TrunkSpec { name: trunk_name(), settings, calls_per_second: None, tls: None };
     let (driver, _task) = Driver::start(DriverSettings {
-        udp_listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen: vec![config::SipListen {
+            transport: sip::Transport::Udp,
+            address: "127.0.0.1:0".parse().unwrap(),
+        }],
+        tls: None,
         media_ports: Vec::new(),
         user_agent: sip::Settings::new([2; 32]),
         seed: [3; 32],

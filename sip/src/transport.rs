@@ -35,7 +35,7 @@ impl Transport {
 }
 
 /// Our name for a stream connection that the driver holds open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionHandle(pub u64);
 
 /// The far end of a message.
@@ -154,6 +154,8 @@ pub enum TransportError {
     Unreachable,
     /// The connection broke after it was open: what waits for an answer is sent once more.
     Reset,
+    /// The far side did not prove its name under TLS, or refused the handshake.
+    Untrusted,
     /// The local socket could not send.
     Local,
 }

@@ -94,11 +94,15 @@ fn driver(carrier: SocketAddr) -> Driver {
     settings.password = Some(Secret::new("secret"));
     let name = TrunkName::parse("bench").unwrap();
     let (driver, _task) = Driver::start(DriverSettings {
-        udp_listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen: vec![config::SipListen {
+            transport: sip::Transport::Udp,
+            address: "127.0.0.1:0".parse().unwrap(),
+        }],
+        tls: None,
         media_ports: Vec::new(),
         user_agent: sip::Settings::new([2; 32]),
         seed: [3; 32],
-        trunks: vec![TrunkSpec { name, settings, calls_per_second: None }],
+        trunks: vec![TrunkSpec { name, settings, calls_per_second: None, tls: None }],
     })
     .unwrap();
     driver

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use sip::{External, Transport};
 
+use crate::config::tls::Certificate;
+
 /// Our side of SIP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sip {
@@ -14,6 +16,8 @@ pub struct Sip {
     pub external: External,
     /// UDP ports for media; at least one range, no port twice.
     pub media_ports: Vec<RangeInclusive<u16>>,
+    /// What we show to those who connect by TLS; there where an address is listened on for it.
+    pub tls: Option<Certificate>,
 }
 
 /// One socket for SIP.

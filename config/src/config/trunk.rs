@@ -12,6 +12,7 @@ use sip::{
 };
 
 use crate::config::secret::SecretRef;
+use crate::config::tls::TrunkTls;
 use price::Price;
 
 /// A trunk.
@@ -29,6 +30,8 @@ pub struct Trunk {
     pub targets: Vec<Target>,
     /// The transport.
     pub transport: Transport,
+    /// How its far side is known under TLS.
+    pub tls: TrunkTls,
     /// The address of record's user.
     pub user: UserPart,
     /// User name of the digest.
@@ -126,6 +129,16 @@ impl Trunk {
             inbound: self.inbound.clone(),
             ..TrunkSettings::new(self.name.as_str(), &self.domain, self.user.clone(), local)
         }
+    }
+
+    /// The name that its far side must prove under TLS: what the file says, else the host that is
+    /// asked for, which an SRV record's target never replaces (RFC 5922 section 4), without
+    /// brackets.
+    pub fn tls_name(&self) -> &str {
+        let asked = self.outbound_proxy.as_ref().or(self.registrar.as_ref());
+        let asked = asked.map(|found| found.host.as_str()).filter(|_| self.targets.is_empty());
+        let name = self.tls.name.as_deref().or(asked);
+        name.unwrap_or(&self.domain).trim_matches(['[', ']'])
     }
 
     /// How it wants numbers dialled, for the dialplan.

@@ -71,6 +71,8 @@ codes! {
     Error PostgresKeyUnused = "postgres-key-unused", "A key that only Postgres reads, without it.";
     Error RetentionOrder = "retention-order", "Numbers are kept longer than their records.";
     Error PortsOverlap = "ports-overlap", "Media ports and SIP ports, or two ranges, overlap.";
+    Error TlsWithoutCertificate = "tls-without-certificate", "A tls: address without a certificate.";
+    Error TrunkWithoutSocket = "trunk-without-socket", "Datagrams to a trunk have no socket to leave by.";
     Error TrunkUnreachable = "trunk-unreachable", "Nothing says where a trunk is.";
     Error TrunkWithoutUser = "trunk-without-user", "A trunk registers without a user.";
     Error CallerIdHidden = "caller-id-hidden", "No header field shows the caller ID.";
@@ -98,6 +100,7 @@ codes! {
     Warning ApiInClear = "api-in-clear", "API keys may cross a network in clear.";
     Warning OperatorOpen = "operator-open", "Health and metrics are served to anybody.";
     Warning TrunkWithoutPassword = "trunk-without-password", "A trunk registers without a password.";
+    Warning TlsUnused = "tls-unused", "A table for TLS where nothing uses TLS.";
     Warning TrunkUnused = "trunk-unused", "No route and no text uses a trunk.";
     Warning PoolUnused = "pool-unused", "No route shows a pool.";
     Warning PoolBarelyEnough = "pool-barely-enough", "A pool that one number can use up in a day.";

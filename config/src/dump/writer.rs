@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use crate::config::secret::SecretRef;
+use crate::config::tls::{Certificate, TrunkTls};
 
 /// What an inline secret is written as.
 const MASK: &str = "***";
@@ -94,6 +95,22 @@ fn secret(secret: &SecretRef) -> String {
         SecretRef::Env(name) => format!("{{ env = {} }}", quoted(name)),
         SecretRef::Inline(_) => quoted(MASK),
     }
+}
+
+/// A certificate as an inline table.
+pub(crate) fn certificate(certificate: &Certificate) -> String {
+    let cert = quoted(&certificate.cert.to_string_lossy());
+    format!("{{ cert = {cert}, key = {} }}", secret(&certificate.key))
+}
+
+/// A trunk's `tls` as an inline table; what is left out stays out.
+pub(crate) fn trunk_tls(tls: &TrunkTls) -> String {
+    let ca = tls.ca.as_ref().map(|path| format!("ca = {}", quoted(&path.to_string_lossy())));
+    let name = tls.name.as_ref().map(|name| format!("name = {}", quoted(name)));
+    let shown = tls.client_cert.as_ref();
+    let shown = shown.map(|shown| format!("client_cert = {}", certificate(shown)));
+    let keys: Vec<String> = [ca, name, shown].into_iter().flatten().collect();
+    format!("{{ {} }}", keys.join(", "))
 }
 
 /// A bare key, or a quoted one where it must be.

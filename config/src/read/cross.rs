@@ -9,6 +9,7 @@ use crate::address;
 use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::purpose::Channel;
+use crate::config::sip_section::SipListen;
 use crate::config::trunk::Trunk;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
@@ -19,6 +20,7 @@ use crate::source::Span;
 
 /// Checks the parts that were read without a fault against each other.
 pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
+    sockets(root, config, faults);
     timeouts(root, config, faults);
     national_caller_ids(root, config, faults);
     small_pools::check(root, config, faults);
@@ -35,6 +37,22 @@ pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
 fn place(root: &RawTable, heading: &str, name: &str, key: &str) -> Option<Span> {
     let key = root.at(&[heading, name, key]).map(|entry| entry.value.span);
     key.or_else(|| root.at(&[heading, name]).map(|entry| entry.key.span))
+}
+
+/// Datagrams leave by a socket that is listened on; connections need none.
+fn sockets(root: &RawTable, config: &Config, faults: &mut Faults) {
+    let is_udp = |socket: &SipListen| socket.transport == Transport::Udp;
+    if config.sip.listen.iter().any(is_udp) {
+        return;
+    }
+    for trunk in config.trunks.values().filter(|trunk| trunk.transport == Transport::Udp) {
+        let name = trunk.name.as_str();
+        let message =
+            format!("trunk {name:?} speaks UDP, and \"listen\" of [sip] has no udp: address");
+        faults
+            .add(Code::TrunkWithoutSocket, place(root, "trunks", name, "transport"), message)
+            .help("[sip] listen = [\"udp:0.0.0.0:5060\", …], or transport = \"tcp\" or \"tls\"");
+    }
 }
 
 /// A limit of a trunk that the limit over all calls of a purpose makes void.

@@ -9,8 +9,8 @@ use crate::address;
 use crate::config::sip_section::{Sip, SipListen};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
+use crate::read::tls;
 use crate::section::Section;
-use crate::section::scalar::not_built;
 use crate::source::Spanned;
 
 const MEDIA_PORTS: RangeInclusive<u16> = 20000..=20199;
@@ -25,29 +25,55 @@ pub(crate) fn read(section: &Section<'_>, faults: &mut Faults) -> Sip {
     }
     let external = section.parsed(faults, "external", Code::BadExternal, address::external);
     let media_ports = media_ports(section, &sockets, faults);
-    Sip { listen: sockets, external: external.unwrap_or(External::Learn), media_ports }
+    let certificate = tls::of_listeners(section, faults);
+    check_tls(section, &sockets, faults);
+    Sip {
+        listen: sockets,
+        external: external.unwrap_or(External::Learn),
+        media_ports,
+        tls: certificate,
+    }
 }
 
 fn socket(text: Spanned<&str>, faults: &mut Faults) -> Option<SipListen> {
     let (scheme, rest) = text.value.split_once(':').unwrap_or_default();
-    match scheme {
-        "udp" => match address::socket(rest) {
-            Ok(address) => Some(SipListen { transport: Transport::Udp, address }),
-            Err(error) => {
-                faults.add(Code::BadAddress, text.span, format!("\"listen\": {error}"));
-                None
-            }
-        },
-        "tcp" | "tls" => {
-            not_built(faults, text.span, &format!("listening on {scheme}:"));
-            None
-        }
+    let transport = match scheme {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => {
             faults
                 .add(Code::BadAddress, text.span, "\"listen\" wants a transport and an address")
-                .help("write \"udp:0.0.0.0:5060\"");
+                .help("write \"udp:0.0.0.0:5060\", or tcp: or tls: in front");
+            return None;
+        }
+    };
+    match address::socket(rest) {
+        Ok(address) => Some(SipListen { transport, address }),
+        Err(error) => {
+            faults.add(Code::BadAddress, text.span, format!("\"listen\": {error}"));
             None
         }
+    }
+}
+
+/// An address for TLS and a certificate belong together.
+fn check_tls(section: &Section<'_>, sockets: &[SipListen], faults: &mut Faults) {
+    let listens = sockets.iter().any(|socket| socket.transport == Transport::Tls);
+    match section.get("tls") {
+        None if listens => {
+            faults
+                .add(
+                    Code::TlsWithoutCertificate,
+                    section.place_of("listen"),
+                    "a tls: address needs a certificate to show",
+                )
+                .help("tls = { cert = \"/etc/dozvon/tls/chain.pem\", key = { credential = \"sip-tls-key\" } }");
+        }
+        Some(tls) if !listens => {
+            faults.add(Code::TlsUnused, tls.span, "no address of \"listen\" begins with tls:");
+        }
+        None | Some(_) => {}
     }
 }
 
@@ -58,6 +84,7 @@ fn media_ports(
 ) -> Vec<RangeInclusive<u16>> {
     let found = section.parsed_texts(faults, "media_ports", Code::BadPorts, address::ports);
     let ranges = found.unwrap_or_default();
+    let datagrams = || sockets.iter().filter(|socket| socket.transport == Transport::Udp);
     for (at, range) in ranges.iter().enumerate() {
         let overlaps = |other: &&Spanned<RangeInclusive<u16>>| {
             other.value.start() <= range.value.end() && range.value.start() <= other.value.end()
@@ -67,7 +94,7 @@ fn media_ports(
                 .add(Code::PortsOverlap, range.span, "two ranges of media ports overlap")
                 .see("the other one is at", other.span);
         }
-        if let Some(socket) = sockets.iter().find(|s| range.value.contains(&s.address.port())) {
+        if let Some(socket) = datagrams().find(|s| range.value.contains(&s.address.port())) {
             let port = socket.address.port();
             let message = format!("port {port} is both for SIP and for media");
             faults.add(Code::PortsOverlap, range.span, message);

@@ -55,6 +55,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         outbound_proxy: reach.outbound_proxy,
         targets: reach.targets,
         transport: reach.transport,
+        tls: reach.tls,
         external: section
             .parsed(faults, "external", Code::BadExternal, address::external)
             .unwrap_or_else(|| external.clone()),

@@ -48,7 +48,8 @@ pub(super) async fn migrate(path: &Path) -> Exit {
 pub(super) fn fail(error: &StartError) -> Exit {
     output::complain(format_args!("error: {error}"));
     match error {
-        StartError::Secret { .. } | StartError::SecretKey(_) | StartError::Plans(_) => Exit::Config,
+        StartError::Secret { .. } | StartError::SecretKey(_) => Exit::Config,
+        StartError::Tls { .. } | StartError::Plans(_) => Exit::Config,
         StartError::Store(OpenError::Address | OpenError::WrongKey) => Exit::Config,
         StartError::Store(_) | StartError::Sip(_) | StartError::Listen { .. } => Exit::Unavailable,
         StartError::Randomness(_) | StartError::Recovery(_) => Exit::TryAgain,

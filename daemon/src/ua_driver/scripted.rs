@@ -48,7 +48,10 @@ pub(crate) fn door(trunks: &[&str], room: usize) -> (Driver, Script) {
     let (commands, inbox) = mpsc::channel(room);
     let statuses = trunks.iter().map(|name| status(name, TrunkState::Up)).collect();
     let (trunks, table) = watch::channel(Arc::new(TrunkTable { trunks: statuses }));
-    (Driver { commands, trunks: table }, Script { commands: inbox, trunks })
+    (
+        Driver { commands, trunks: table, tls: watch::Sender::new(None) },
+        Script { commands: inbox, trunks },
+    )
 }
 
 fn status(name: &str, state: TrunkState) -> TrunkStatus {

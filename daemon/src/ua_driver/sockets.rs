@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 
+use sip::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
@@ -18,8 +19,10 @@ const SOCKET_BUFFER: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// An address of `[sip] listen` cannot be bound.
-    #[error("cannot listen on udp:{address}: {cause}")]
+    #[error("cannot listen on {}:{address}: {cause}", transport.via_token().to_ascii_lowercase())]
     Sip {
+        /// What it speaks.
+        transport: Transport,
         /// The address.
         address: SocketAddr,
         /// What the system said.
@@ -53,7 +56,11 @@ impl Sockets {
     pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
         let mut udp = Vec::with_capacity(addresses.len());
         for &address in addresses {
-            let bound = bind_udp(address).map_err(|cause| BindError::Sip { address, cause })?;
+            let bound = bind_udp(address).map_err(|cause| BindError::Sip {
+                transport: Transport::Udp,
+                address,
+                cause,
+            })?;
             udp.push(bound);
         }
         Ok(Self { udp })
@@ -71,21 +78,19 @@ impl Sockets {
     }
 
     /// Waits until a socket has a datagram or an error for us; answers which. Never ends without
-    /// sockets.
+    /// sockets. One socket, or one for each address family, is what nearly every file has: they
+    /// are waited for without a box.
     pub(super) async fn ready(&self) -> Readiness {
-        let wanted = Interest::READABLE | Interest::ERROR;
-        let waits = self.udp.iter().map(|(_, socket)| Box::pin(socket.ready(wanted)));
-        let mut waits: Vec<_> = waits.collect();
-        std::future::poll_fn(|context| {
-            for (index, wait) in waits.iter_mut().enumerate() {
-                if let Poll::Ready(ready) = wait.as_mut().poll(context) {
-                    let has_errors = ready.is_ok_and(Ready::is_error);
-                    return Poll::Ready(Readiness { index, has_errors });
-                }
-            }
-            Poll::Pending
-        })
-        .await
+        let (index, ready) = match self.udp.as_slice() {
+            [] => return std::future::pending().await,
+            [(_, only)] => (0, only.ready(WANTED).await),
+            [(_, first), (_, second)] => tokio::select! {
+                ready = first.ready(WANTED) => (0, ready),
+                ready = second.ready(WANTED) => (1, ready),
+            },
+            many => first_ready(many).await,
+        };
+        Readiness { index, has_errors: ready.is_ok_and(Ready::is_error) }
     }
 
     /// Sends one datagram from the first socket of the remote's address family. An error that
@@ -120,23 +125,50 @@ impl Sockets {
             Err(io::ErrorKind::WouldBlock.into())
         });
     }
+}
 
-    /// The address of ours that packets to `remote` carry: the bound one, or, behind a
-    /// wildcard, the one that the system's routes choose. Sends nothing.
-    pub(super) fn local_towards(&self, remote: Option<SocketAddr>) -> SocketAddr {
-        let wanted_v4 = remote.is_none_or(|address| address.is_ipv4());
-        let bound = self
-            .addresses()
-            .find(|address| address.is_ipv4() == wanted_v4)
-            .or_else(|| self.addresses().next())
-            .unwrap_or_else(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0));
-        if !bound.ip().is_unspecified() {
-            return bound;
-        }
-        let probe = remote.unwrap_or_else(|| documentation_address(bound.is_ipv4()));
-        let ip = route_source(probe).unwrap_or_else(|| loopback(bound.is_ipv4()));
-        SocketAddr::new(ip, bound.port())
+/// What a datagram socket is waited for.
+const WANTED: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// The first of many sockets to be ready.
+async fn first_ready(sockets: &[(SocketAddr, UdpSocket)]) -> (usize, io::Result<Ready>) {
+    let waits = sockets.iter().map(|(_, socket)| Box::pin(socket.ready(WANTED)));
+    let mut waits: Vec<_> = waits.collect();
+    std::future::poll_fn(|context| {
+        let mut polled = waits.iter_mut().map(|wait| wait.as_mut().poll(context)).enumerate();
+        polled
+            .find_map(|(index, poll)| match poll {
+                Poll::Ready(ready) => Some(Poll::Ready((index, ready))),
+                Poll::Pending => None,
+            })
+            .unwrap_or(Poll::Pending)
+    })
+    .await
+}
+
+/// The address of ours that stands in what is sent to `remote`: that of a socket of the same
+/// transport, else of any that is bound, else the transport's usual port; behind a wildcard, the
+/// address that the system's routes choose. Sends nothing.
+pub(super) fn local_towards(
+    bound: &[(Transport, SocketAddr)],
+    transport: Transport,
+    remote: Option<SocketAddr>,
+) -> SocketAddr {
+    let wanted_v4 = remote.is_none_or(|address| address.is_ipv4());
+    let rank = |candidate: &&(Transport, SocketAddr)| {
+        (candidate.1.is_ipv4() != wanted_v4, candidate.0 != transport)
+    };
+    let best = bound.iter().min_by_key(rank).map(|(_, address)| *address);
+    let usual_port = if transport == Transport::Tls { 5061 } else { 5060 };
+    let port = best.map_or(usual_port, |address| address.port());
+    if let Some(address) = best
+        && address.is_ipv4() == wanted_v4
+        && !address.ip().is_unspecified()
+    {
+        return address;
     }
+    let probe = remote.unwrap_or_else(|| documentation_address(wanted_v4));
+    SocketAddr::new(route_source(probe).unwrap_or_else(|| loopback(wanted_v4)), port)
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
@@ -183,13 +215,28 @@ fn loopback(v4: bool) -> IpAddr {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn behind_a_wildcard_the_route_chooses_our_address() {
-        let sockets = Sockets::bind(&["0.0.0.0:0".parse().unwrap()]).unwrap();
+    #[test]
+    fn behind_a_wildcard_the_route_chooses_our_address() {
+        let bound = [(Transport::Udp, "0.0.0.0:5062".parse().unwrap())];
         let remote = "127.0.0.9:5060".parse().unwrap();
-        let local = sockets.local_towards(Some(remote));
+        let local = local_towards(&bound, Transport::Udp, Some(remote));
         assert!(local.ip().is_loopback(), "{local}");
-        assert_ne!(local.port(), 0);
+        assert_eq!(local.port(), 5062);
+    }
+
+    #[test]
+    fn a_socket_of_the_transport_is_preferred_and_no_other_family_is_shown() {
+        let bound = [
+            (Transport::Udp, "192.0.2.1:5060".parse().unwrap()),
+            (Transport::Tls, "192.0.2.1:5071".parse().unwrap()),
+        ];
+        let towards = |transport, remote: &str| {
+            local_towards(&bound, transport, Some(remote.parse().unwrap())).to_string()
+        };
+        assert_eq!(towards(Transport::Tls, "127.0.0.9:5061"), "192.0.2.1:5071");
+        assert_eq!(towards(Transport::Tcp, "127.0.0.9:5060"), "192.0.2.1:5060");
+        assert_eq!(towards(Transport::Tls, "[::1]:5061"), "[::1]:5071");
+        assert_eq!(local_towards(&[], Transport::Tls, None).port(), 5061);
     }
 
     #[tokio::test]

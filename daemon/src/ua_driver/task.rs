@@ -1,27 +1,30 @@
 //! The call loop: timers first, then packets, then commands, each in bounded portions, and
 //! everything the user agent has to say is carried out after each of its inputs.
 
+mod network;
+
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dialplans::TrunkName;
-use sip::{Event, Incoming, Remote, TrunkHandle, UserAgent};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sip::{Event, Transport, TrunkHandle, UserAgent};
 use tokio::sync::{mpsc, watch};
 
+use super::connections::Connections;
 use super::inbound::{Inbound, Listener};
+use super::listeners::Listeners;
 use super::media::MediaSink;
 use super::reports::Reports;
 use super::resolver::{Resolved, Resolver};
-use super::sockets::{BindError, Readiness, Refusal, Sockets};
+use super::sockets::{BindError, Refusal, Sockets, local_towards};
+use super::tls::TlsServer;
 use super::trunk_table::{TrunkRoom, TrunkTable};
 use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT, TrunkCommand, TrunkSpec};
 
-/// Packets read from one socket before timers and commands have their turn: at 10 µs each,
-/// 1 ms.
-const PACKETS_PER_TURN: usize = 100;
 /// Commands taken in one turn.
 const COMMANDS_PER_TURN: usize = 64;
 /// The largest datagram.
@@ -35,6 +38,10 @@ const TABLE_PERIOD: Duration = Duration::from_millis(250);
 pub(super) struct Task {
     user_agent: UserAgent,
     sockets: Sockets,
+    listeners: Listeners,
+    connections: Connections,
+    /// Every address that is bound for SIP.
+    bound: Vec<(Transport, SocketAddr)>,
     media: MediaSink,
     resolver: Resolver,
     resolved: mpsc::Receiver<Resolved>,
@@ -57,17 +64,26 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         settings: DriverSettings,
+        certificates: watch::Receiver<Option<TlsServer>>,
         inbox: mpsc::Receiver<Command>,
         table: watch::Sender<Arc<TrunkTable>>,
     ) -> Result<Self, BindError> {
         let now = Instant::now();
-        let sockets = Sockets::bind(&settings.udp_listen)?;
-        let media_ip = sockets.local_towards(None).ip();
+        let is_udp = |listen: &&config::SipListen| listen.transport == Transport::Udp;
+        let udp: Vec<_> = settings.listen.iter().filter(is_udp).map(|udp| udp.address).collect();
+        let sockets = Sockets::bind(&udp)?;
+        let listeners = Listeners::bind(&settings.listen, &certificates)?;
+        let bound = sockets.addresses().map(|address| (Transport::Udp, address));
+        let bound: Vec<_> = bound.chain(listeners.addresses()).collect();
+        let media_ip = local_towards(&bound, Transport::Udp, None).ip();
         let media = MediaSink::bind(media_ip, &settings.media_ports)?;
         let (answers, resolved) = mpsc::channel(RESOLVED_LIMIT);
         let mut task = Self {
             user_agent: UserAgent::new(settings.user_agent, settings.seed),
             sockets,
+            listeners,
+            connections: Connections::new(stream_rng(settings.seed)),
+            bound,
             media,
             resolver: Resolver::new(answers),
             resolved,
@@ -99,7 +115,7 @@ impl Task {
             .first()
             .map(|target| target.address)
             .or_else(|| literal.map(|ip| SocketAddr::new(ip, 9)));
-        spec.settings.local = self.sockets.local_towards(towards);
+        spec.settings.local = local_towards(&self.bound, spec.settings.transport, towards);
         let handle = self.user_agent.add_trunk(now, spec.settings.clone());
         self.by_handle.insert(handle, self.rooms.len());
         self.by_name.insert(spec.name.clone(), self.rooms.len());
@@ -126,7 +142,16 @@ impl Task {
             tokio::select! {
                 biased;
                 () = &mut wait => {}
-                ready = self.sockets.ready() => self.read(ready, &mut packet),
+                ready = self.sockets.ready() => {
+                    self.read(ready, &mut packet);
+                    // A flood of datagrams must not starve the connections behind it.
+                    self.hear_waiting();
+                }
+                told = self.connections.news() => {
+                    self.hear(told);
+                    self.hear_waiting();
+                }
+                accepted = self.listeners.accepted() => self.accept(accepted),
                 Some(resolved) = self.resolved.recv() => self.set_targets(resolved),
                 count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN) => {
                     if count == 0 {
@@ -150,40 +175,12 @@ impl Task {
         wake
     }
 
-    fn read(&mut self, ready: Readiness, packet: &mut [u8]) {
-        let index = ready.index;
-        if ready.has_errors {
-            metrics::counter!("dozvon_sip_socket_errors_total").increment(1);
-            self.sockets.take_refusals(index, &mut self.refusals);
-            self.drain(Instant::now());
-        }
-        for _ in 0..PACKETS_PER_TURN {
-            let (local, socket) = self.sockets.get(index);
-            match socket.try_recv_from(packet) {
-                Ok((length, source)) => {
-                    let now = Instant::now();
-                    let incoming =
-                        Incoming { source: Remote::udp(source), local, bytes: &packet[..length] };
-                    self.user_agent.handle_packet(now, incoming);
-                    self.drain(now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    // An ICMP error of an earlier packet; its address is in the error queue.
-                    tracing::debug!(%error, "a datagram socket reported an error");
-                    self.sockets.take_refusals(index, &mut self.refusals);
-                    self.drain(Instant::now());
-                }
-            }
-        }
-    }
-
     fn set_targets(&mut self, resolved: Resolved) {
         let now = Instant::now();
         let Some(&place) = self.by_handle.get(&resolved.trunk) else { return };
         let room = &mut self.rooms[place];
         if let Some(first) = resolved.targets.first() {
-            let local = self.sockets.local_towards(Some(first.address));
+            let local = local_towards(&self.bound, first.transport, Some(first.address));
             if room.spec.settings.local != local {
                 room.spec.settings.local = local;
                 self.user_agent.update_trunk(now, resolved.trunk, room.spec.settings.clone());
@@ -287,44 +284,6 @@ impl Task {
         }
     }
 
-    /// Carries out everything that the user agent has to say.
-    fn drain(&mut self, now: Instant) {
-        loop {
-            self.transmit(now);
-            let Some(refusal) = self.refusals.pop() else { break };
-            let remote = Remote::udp(refusal.remote);
-            self.user_agent.handle_transport_error(now, remote, refusal.kind);
-        }
-        while let Some(event) = self.user_agent.poll_event() {
-            self.event(now, event);
-        }
-    }
-
-    fn transmit(&mut self, now: Instant) {
-        loop {
-            self.out.clear();
-            let Some(transmit) = self.user_agent.poll_transmit(&mut self.out) else { return };
-            let remote = transmit.remote.address;
-            if let Err(error) = self.sockets.send(&self.out, remote, &mut self.refusals) {
-                self.send_failed(now, transmit.remote, &error);
-            }
-        }
-    }
-
-    fn send_failed(&mut self, now: Instant, remote: Remote, error: &io::Error) {
-        let kind = match error.kind() {
-            // A full kernel buffer is loss like any other: the transaction repeats.
-            io::ErrorKind::WouldBlock => return,
-            io::ErrorKind::ConnectionRefused => sip::TransportError::Refused,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                sip::TransportError::Unreachable
-            }
-            _ => sip::TransportError::Local,
-        };
-        tracing::debug!(%error, "a datagram could not be sent");
-        self.user_agent.handle_transport_error(now, remote, kind);
-    }
-
     fn event(&mut self, now: Instant, event: Event) {
         match event {
             Event::ResolveTargets { trunk, name, transport } => {
@@ -416,4 +375,11 @@ impl Task {
             changed
         });
     }
+}
+
+/// The driver's own chance, another stream of the seed than the user agent's.
+fn stream_rng(seed: [u8; 32]) -> ChaCha20Rng {
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    rng.set_stream(1);
+    rng
 }

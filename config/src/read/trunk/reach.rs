@@ -3,9 +3,11 @@
 use sip::{HostPort, Target, Transport};
 
 use crate::address;
+use crate::config::tls::TrunkTls;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::raw::RawValue;
+use crate::read::tls;
 use crate::schema;
 use crate::section::Section;
 use crate::source::Spanned;
@@ -16,13 +18,25 @@ pub(super) struct Reach {
     pub(super) outbound_proxy: Option<HostPort>,
     pub(super) targets: Vec<Target>,
     pub(super) transport: Transport,
+    pub(super) tls: TrunkTls,
 }
 
 pub(super) fn read(section: &Section<'_>, faults: &mut Faults) -> Reach {
     let registrar = host(section, "registrar", faults);
     let outbound_proxy = host(section, "outbound_proxy", faults);
     let domain = section.parsed(faults, "domain", Code::BadHost, address::uri_host);
-    let targets = targets(section, faults);
+    let transport = section.choice(
+        faults,
+        "transport",
+        &[
+            ("udp", Some(Transport::Udp)),
+            ("tcp", Some(Transport::Tcp)),
+            ("tls", Some(Transport::Tls)),
+            ("auto", None),
+        ],
+    );
+    let transport = transport.unwrap_or(Transport::Udp);
+    let targets = targets(section, transport, faults);
     let keys = ["targets", "outbound_proxy", "registrar", "domain"];
     if keys.iter().all(|key| section.get(key).is_none()) {
         let message = format!("nothing says where trunk {:?} is", section.name);
@@ -30,18 +44,19 @@ pub(super) fn read(section: &Section<'_>, faults: &mut Faults) -> Reach {
             .add(Code::TrunkUnreachable, section.place, message)
             .help("registrar = \"sip.example.ru\", or targets = [\"192.0.2.1:5060\"] for a trunk without registration");
     }
-    let transport = section.choice(
-        faults,
-        "transport",
-        &[("udp", Some(Transport::Udp)), ("tcp", None), ("tls", None), ("auto", None)],
-    );
     let domain = domain
         .or_else(|| registrar.as_ref().map(|found| address::in_uri(&found.host)))
         .or_else(|| outbound_proxy.as_ref().map(|found| address::in_uri(&found.host)))
         .or_else(|| targets.first().map(|t| address::in_uri(&t.address.ip().to_string())))
         .unwrap_or_default();
-    let transport = transport.unwrap_or(Transport::Udp);
-    let reach = Reach { registrar, domain, outbound_proxy, targets, transport };
+    let tls = tls::of_trunk(section, faults);
+    if let Some(table) = section.get("tls")
+        && transport != Transport::Tls
+    {
+        let message = format!("trunk {:?} does not use TLS", section.name);
+        faults.add(Code::TlsUnused, table.span, message).help("transport = \"tls\"");
+    }
+    let reach = Reach { registrar, domain, outbound_proxy, targets, transport, tls };
     warn_in_clear(section, &reach, faults);
     reach
 }
@@ -58,11 +73,11 @@ fn host(section: &Section<'_>, key: &str, faults: &mut Faults) -> Option<HostPor
 }
 
 /// Fixed addresses. What is written first is tried first, unless priorities say otherwise.
-fn targets(section: &Section<'_>, faults: &mut Faults) -> Vec<Target> {
+fn targets(section: &Section<'_>, transport: Transport, faults: &mut Faults) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     for (at, value) in section.values(faults, "targets").unwrap_or_default().iter().enumerate() {
         let order = u16::try_from(at).unwrap_or(u16::MAX);
-        let Some(target) = target(section, value, order, faults) else { continue };
+        let Some(target) = target(section, value, (transport, order), faults) else { continue };
         if targets.iter().any(|known| known.address == target.address) {
             faults.add(Code::DuplicateValue, value.span, "\"targets\" holds this value twice");
         } else {
@@ -75,12 +90,13 @@ fn targets(section: &Section<'_>, faults: &mut Faults) -> Vec<Target> {
 fn target(
     section: &Section<'_>,
     value: &Spanned<RawValue>,
-    order: u16,
+    (transport, order): (Transport, u16),
     faults: &mut Faults,
 ) -> Option<Target> {
+    let address_of = |text: &str| address::target(text, transport);
     match &value.value {
-        RawValue::Text(text) => match address::target(text) {
-            Ok(address) => Some(Target { priority: order, ..Target::udp(address) }),
+        RawValue::Text(text) => match address_of(text) {
+            Ok(address) => Some(Target { transport, address, priority: order, weight: 1 }),
             Err(error) => {
                 faults
                     .add(Code::BadAddress, value.span, format!("\"targets\": {error}"))
@@ -93,10 +109,10 @@ fn target(
             if table.get("address").is_none() {
                 table.missing(faults, "address", "address = \"192.0.2.1:5060\"");
             }
-            let address = table.parsed(faults, "address", Code::BadAddress, address::target);
+            let address = table.parsed(faults, "address", Code::BadAddress, address_of);
             let priority = table.whole(faults, "priority", order, 0..=65_535);
             let weight = table.whole(faults, "weight", 1, 0..=65_535);
-            Some(Target { priority, weight, ..Target::udp(address?) })
+            Some(Target { transport, address: address?, priority, weight })
         }
         _ => {
             section.wrong_element(faults, "targets", value);
@@ -105,7 +121,7 @@ fn target(
     }
 }
 
-/// In a flash call the caller ID is the code, and UDP shows it to everybody on the way.
+/// In a flash call the caller ID is the code, and all but TLS shows it to everybody on the way.
 fn warn_in_clear(section: &Section<'_>, reach: &Reach, faults: &mut Faults) {
     let (key, is_public) = if !reach.targets.is_empty() {
         ("targets", reach.targets.iter().any(|target| address::is_public(target.address.ip())))
@@ -122,6 +138,6 @@ fn warn_in_clear(section: &Section<'_>, reach: &Reach, faults: &mut Faults) {
             format!("trunk {:?} sends codes in clear over a public network", section.name);
         faults
             .add(Code::CodeInClear, section.place_of(key), message)
-            .help("the caller ID is the code, and UDP shows it to everybody on the way: reach the carrier by a VPN or a private link");
+            .help("the caller ID is the code, and everybody on the way can read it: transport = \"tls\", or a VPN or a private link to the carrier");
     }
 }
