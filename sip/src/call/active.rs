@@ -1,9 +1,11 @@
 //! A call under way: its INVITEs, their CANCEL, and what must be undone.
 
+mod failover;
 mod responses;
 mod sending;
 mod voice;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,7 +43,6 @@ pub(crate) struct ActiveCall {
     place: u32,
     trunk: u32,
     wire: Arc<Wire>,
-    remote: Remote,
     identity: CallIdentity,
     ids: Identifiers,
     called: UserPart,
@@ -51,7 +52,9 @@ pub(crate) struct ActiveCall {
     limits: Limits,
     state: State,
     round: Round,
-    /// INVITEs that were challenged; their failures may come again.
+    /// Targets that failed it.
+    tried: Vec<SocketAddr>,
+    /// INVITEs that were refused and sent again; their failures may come again.
     refused: Vec<Round>,
     credentials: Credentials,
     cancel: Option<Box<Request>>,
@@ -79,6 +82,8 @@ pub(crate) struct ActiveCall {
 struct Round {
     cseq: u32,
     branch: Branch,
+    /// Where it went.
+    remote: Remote,
     machine: InviteClient,
     /// Whether it was sent again because its connection broke.
     is_repeated: bool,
@@ -109,7 +114,6 @@ impl ActiveCall {
             place,
             trunk: trunk.index,
             wire: Arc::clone(&trunk.wire),
-            remote,
             ids: Identifiers::derive(&request.identity, &common.mark),
             identity: request.identity,
             called: request.called,
@@ -121,9 +125,11 @@ impl ActiveCall {
             round: Round {
                 cseq: FIRST_CSEQ,
                 branch: Branch::derive(&request.identity, Purpose::Invite, FIRST_CSEQ),
+                remote,
                 machine: InviteClient::start(now, &terms),
                 is_repeated: false,
             },
+            tried: Vec::new(),
             refused: Vec::new(),
             credentials: Credentials::default(),
             cancel: None,
@@ -160,7 +166,6 @@ impl ActiveCall {
             place,
             trunk: trunk.index,
             wire: Arc::clone(&trunk.wire),
-            remote: Remote { transport: trunk.wire.transport, ..Remote::udp(call.target) },
             ids: Identifiers::derive(&call.identity, &common.mark),
             identity: call.identity,
             called: call.called,
@@ -172,9 +177,11 @@ impl ActiveCall {
             round: Round {
                 cseq: call.last_cseq,
                 branch,
+                remote: Remote { transport: trunk.wire.transport, ..Remote::udp(call.target) },
                 machine: InviteClient::Proceeding,
                 is_repeated: false,
             },
+            tried: Vec::new(),
             refused: Vec::new(),
             credentials: Credentials::default(),
             cancel: None,
@@ -268,7 +275,7 @@ impl ActiveCall {
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant, common: &mut Common) {
-        let terms = common.terms(&self.remote);
+        let terms = common.terms(&self.round.remote);
         while let Some(timer) = self.round.machine.due(now) {
             let step = self.round.machine.step(now, &terms, ClientInput::Fired(timer));
             if step.send == Some(ClientSend::Request) {
@@ -281,6 +288,7 @@ impl ActiveCall {
             }
         }
         for round in &mut self.refused {
+            let terms = common.terms(&round.remote);
             while let Some(timer) = round.machine.due(now) {
                 round.machine.step(now, &terms, ClientInput::Fired(timer));
             }
@@ -320,7 +328,7 @@ impl ActiveCall {
         if let Some(pracks) = &mut self.pracks {
             pracks.handle_transport_error(now, common, (self.trunk, loss));
         }
-        if !loss.concerns(self.trunk, &self.remote) {
+        if !loss.concerns(self.trunk, &self.round.remote) {
             return is_concerned;
         }
         let progress = match &mut self.cancel {
@@ -332,7 +340,7 @@ impl ActiveCall {
             self.send_invite(common);
             return true;
         }
-        let terms = common.terms(&self.remote);
+        let terms = common.terms(&self.round.remote);
         let told = self.round.machine.step(now, &terms, ClientInput::TransportError).tell;
         if told.is_some() || progress == Progress::TransportError {
             self.enter(now, TimelineEvent::TransportError);

@@ -140,7 +140,10 @@ pub(crate) enum State {
     },
     /// The end was told although the INVITE may still cause something; it is cancelled as soon
     /// as it does. The transaction's Timer B ends it.
-    Abandoned,
+    Abandoned {
+        /// Whether a late ringing is to be told; not while the call goes on elsewhere.
+        is_told: bool,
+    },
     /// The CANCEL of an abandoned INVITE left.
     Undoing {
         /// Whether its late ringing was told.
@@ -258,7 +261,7 @@ impl State {
             | Self::Ringing { .. }
             | Self::Up { .. }
             | Self::Cancelling { .. } => false,
-            Self::Abandoned | Self::Undoing { .. } | Self::Over => true,
+            Self::Abandoned { .. } | Self::Undoing { .. } | Self::Over => true,
         }
     }
 
@@ -281,7 +284,7 @@ impl State {
             Self::Proceeding { no_ring } => Some(no_ring.min(limits.until)),
             Self::Ringing { until } | Self::Up { until, .. } => Some(until),
             Self::Cancelling { until, .. } | Self::Undoing { until, .. } => Some(until),
-            Self::Abandoned | Self::Over => None,
+            Self::Abandoned { .. } | Self::Over => None,
         }
     }
 
@@ -296,7 +299,7 @@ impl State {
             Self::Cancelling { reason, rang, until } => {
                 self.step_cancelling((reason, rang, until), input)
             }
-            Self::Abandoned | Self::Undoing { .. } => self.step_undoing(now, limits, input),
+            Self::Abandoned { .. } | Self::Undoing { .. } => self.step_undoing(now, limits, input),
             Self::Over => Step::default(),
         }
     }
@@ -394,17 +397,18 @@ impl State {
     /// The end was told, and what the INVITE may still cause has to be undone.
     fn step_undoing(&mut self, now: Instant, limits: &Limits, input: Input) -> Step {
         match (*self, input) {
-            (Self::Abandoned, Input::Provisional(signal)) => {
-                let late_ring = signal == Signal::Ringing;
+            (Self::Abandoned { is_told }, Input::Provisional(signal)) => {
+                let late_ringing = signal == Signal::Ringing && is_told;
+                let late_ring = late_ringing || !is_told;
                 *self = Self::Undoing { late_ring, until: now + limits.after_cancel() };
-                Step { cancel: true, late_ringing: late_ring, ..Step::default() }
+                Step { cancel: true, late_ringing, ..Step::default() }
             }
             (Self::Undoing { late_ring: false, until }, Input::Provisional(Signal::Ringing)) => {
                 *self = Self::Undoing { late_ring: true, until };
                 Step { late_ringing: true, ..Step::default() }
             }
             (_, Input::Success | Input::Answered | Input::Failure) => self.undone(false),
-            (Self::Abandoned, Input::Timeout | Input::TransportError) => self.undone(false),
+            (Self::Abandoned { .. }, Input::Timeout | Input::TransportError) => self.undone(false),
             // No timer of the INVITE's own transaction runs behind a provisional response.
             (Self::Undoing { .. }, Input::Deadline | Input::TransportError) => self.undone(true),
             _ => Step::default(),
@@ -474,7 +478,7 @@ impl State {
     }
 
     fn abandon(&mut self, reason: Option<Reason>) -> Step {
-        *self = Self::Abandoned;
+        *self = Self::Abandoned { is_told: true };
         let end = End { cause: Cause::Abandoned, reason, rang: false };
         Step { silence: true, end: Some(end), ..Step::default() }
     }

@@ -68,7 +68,7 @@ impl Trunk {
         let contact = self.wire.contact.clone();
         self.rewire(&common.settings.product);
         if old.targets != self.settings.targets && !self.settings.targets.is_empty() {
-            self.replace_targets(now, self.settings.targets.clone());
+            self.replace_targets(now, &mut common.rng, self.settings.targets.clone());
         }
         let is_another = old.registrar != self.settings.registrar
             || old.outbound_proxy != self.settings.outbound_proxy
@@ -97,7 +97,7 @@ impl Trunk {
             return;
         }
         self.resolve_at = None;
-        self.replace_targets(now, targets);
+        self.replace_targets(now, &mut common.rng, targets);
         if let Some(registrar) = &mut self.registrar {
             registrar.machine.set_targets(now, self.targets.clone());
         }
@@ -204,6 +204,13 @@ impl Trunk {
         }
     }
 
+    /// The INVITE of a call was left without an answer: perhaps its target is gone.
+    pub(crate) fn call_unanswered(&mut self, now: Instant, common: &mut Common) {
+        if let Some(registrar) = &mut self.registrar {
+            registrar.machine.call_refused(now, &mut common.rng);
+        }
+    }
+
     /// The network lost what went to a far end.
     pub(crate) fn handle_transport_error(
         &mut self,
@@ -268,6 +275,9 @@ impl Trunk {
         };
         let was_alive = liveness.is_alive();
         if liveness.round(now) == Some(Turn::Died) {
+            if let Some(dead) = self.targets.get(self.current).map(|target| target.address) {
+                self.set_aside(now, dead);
+            }
             self.current = (self.current + 1) % self.targets.len().max(1);
             self.resolve(now, common);
             self.resolve_at = None;
@@ -291,6 +301,9 @@ impl Trunk {
     ) {
         if let Some(registrar) = &mut self.registrar {
             registrar.machine.ping_answered(now, &mut common.rng, address);
+        }
+        if !matches!(status, 408 | 503) {
+            self.take_back(address);
         }
         let turn = self.liveness.as_mut().and_then(|liveness| liveness.answered(status));
         if turn == Some(Turn::Revived) {

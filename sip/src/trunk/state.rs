@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
 use super::pings::{Liveness, Pings};
 use super::registrar::Registrar;
 use super::wire::Wire;
@@ -15,6 +18,8 @@ use crate::trunk::{External, TrunkSettings};
 
 /// How long an address that left the set is still listened to: the longest call and its repeats.
 const FORMER_PEER: Duration = Duration::from_secs(120);
+/// How long a target that failed a call is passed over.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 /// Addresses that are remembered so, in all.
 const FORMER_LIMIT: usize = 64;
 
@@ -30,6 +35,8 @@ pub(crate) struct Trunk {
     /// The one that is used.
     pub(crate) current: usize,
     former: Vec<(IpAddr, Instant)>,
+    /// Targets that failed a call, and until when others are preferred.
+    aside: Vec<(SocketAddr, Instant)>,
     /// Our address as the far side showed it.
     pub(crate) learnt: Option<SocketAddr>,
     /// The Route values that the registrar gave.
@@ -103,16 +110,16 @@ impl Trunk {
         now: Instant,
         index: u32,
         settings: TrunkSettings,
-        product: &str,
-        requests_per_second: u32,
+        (rng, product, requests_per_second): (&mut ChaCha20Rng, &str, u32),
     ) -> Self {
         Self {
             index,
             wire: Arc::new(Wire::new(&settings, None, Vec::new(), product)),
             authenticator: Authenticator::new(&settings),
-            targets: ordered(settings.targets.clone()),
+            targets: ordered(rng, settings.targets.clone()),
             current: 0,
             former: Vec::new(),
+            aside: Vec::new(),
             learnt: None,
             routes: Vec::new(),
             registrar: None,
@@ -147,6 +154,55 @@ impl Trunk {
         target.map(remote_of)
     }
 
+    /// Where a call or a text goes that did not go to any of `tried`: to the target that holds the
+    /// binding, or to one of those in use by its share, or to a worse one; a target that failed a
+    /// call lately is passed over. `None`: there is no other. Without `tried` every target that is
+    /// known serves before nothing does.
+    pub(crate) fn choose(
+        &self,
+        now: Instant,
+        rng: &mut ChaCha20Rng,
+        tried: &[SocketAddr],
+    ) -> Option<Remote> {
+        let bound = self.registrar.as_ref().and_then(|registrar| registrar.machine.bound_to());
+        let is_aside = |address: SocketAddr| {
+            self.aside.iter().any(|(aside, until)| *aside == address && *until > now)
+        };
+        let is_good =
+            |target: &&Target| !tried.contains(&target.address) && !is_aside(target.address);
+        if let Some(target) = bound.filter(|target| is_good(target)) {
+            return Some(remote_of(target));
+        }
+        let in_use = self.targets.get(self.current).map_or(0, |target| target.priority);
+        // The priority in use first, then the best of the others.
+        let rank = |target: &Target| (target.priority != in_use, target.priority);
+        let best = self.targets.iter().filter(is_good).map(rank).min();
+        let class: Vec<&Target> = self
+            .targets
+            .iter()
+            .filter(is_good)
+            .filter(|target| best == Some(rank(target)))
+            .collect();
+        match drawn(rng, &class) {
+            Some(target) => Some(remote_of(target)),
+            None if tried.is_empty() => self.remote(),
+            None => None,
+        }
+    }
+
+    /// A target failed a call: others are preferred for a while (RFC 3263 section 4.3).
+    pub(crate) fn set_aside(&mut self, now: Instant, address: SocketAddr) {
+        self.aside.retain(|(aside, until)| *aside != address && *until > now);
+        if self.aside.len() < FORMER_LIMIT {
+            self.aside.push((address, now + SET_ASIDE));
+        }
+    }
+
+    /// A target answered.
+    pub(crate) fn take_back(&mut self, address: SocketAddr) {
+        self.aside.retain(|(aside, _)| *aside != address);
+    }
+
     /// Whether a packet from this address may be from the trunk.
     pub(crate) fn trusts(&self, now: Instant, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -169,12 +225,17 @@ impl Trunk {
     }
 
     /// Takes new addresses. The one in use stays in use when it is among them.
-    pub(crate) fn replace_targets(&mut self, now: Instant, targets: Vec<Target>) {
+    pub(crate) fn replace_targets(
+        &mut self,
+        now: Instant,
+        rng: &mut ChaCha20Rng,
+        targets: Vec<Target>,
+    ) {
         let used = self.targets.get(self.current).map(|target| target.address);
         for target in std::mem::take(&mut self.targets) {
             self.remember(now, target.address.ip());
         }
-        self.targets = ordered(targets);
+        self.targets = ordered(rng, targets);
         self.current =
             self.targets.iter().position(|target| Some(target.address) == used).unwrap_or_default();
     }
@@ -208,13 +269,39 @@ impl Trunk {
     }
 }
 
+/// One of `targets`, which must have one priority, by its share (RFC 2782): a weight of 0 has
+/// hardly any. Nothing is drawn where there is no choice.
+fn drawn<'t>(rng: &mut ChaCha20Rng, targets: &[&'t Target]) -> Option<&'t Target> {
+    let [first, others @ ..] = targets else { return None };
+    if others.is_empty() {
+        return Some(first);
+    }
+    // A hundredth of the smallest share is what is left for a weight of 0.
+    let share = |target: &Target| (u64::from(target.weight) * 100).max(1);
+    let all: u64 = targets.iter().map(|target| share(target)).sum();
+    let mut point = rng.next_u64() % all;
+    targets.iter().copied().find(|target| {
+        let is_there = point < share(target);
+        point = point.saturating_sub(share(target));
+        is_there
+    })
+}
+
 /// The far end behind a target. A connection is the driver's to find.
 pub(crate) fn remote_of(target: &Target) -> Remote {
     Remote { transport: target.transport, address: target.address, connection: None }
 }
 
-/// By priority; the order within one priority is the resolver's, which knows the weights.
-fn ordered(mut targets: Vec<Target>) -> Vec<Target> {
-    targets.sort_by_key(|target| target.priority);
-    targets
+/// By priority, and within one priority as the weights draw them (RFC 2782).
+fn ordered(rng: &mut ChaCha20Rng, targets: Vec<Target>) -> Vec<Target> {
+    let mut left: Vec<&Target> = targets.iter().collect();
+    let mut ordered = Vec::with_capacity(targets.len());
+    while let Some(best) = left.iter().map(|target| target.priority).min() {
+        let class: Vec<&Target> =
+            left.iter().copied().filter(|target| target.priority == best).collect();
+        let Some(next) = drawn(rng, &class) else { break };
+        left.retain(|target| !std::ptr::eq(*target, next));
+        ordered.push(next.clone());
+    }
+    ordered
 }

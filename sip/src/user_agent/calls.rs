@@ -85,7 +85,7 @@ impl Core {
         if !trunk.is_bound() {
             return Err(PlaceCallError::NotRegistered);
         }
-        let remote = trunk.remote().ok_or(PlaceCallError::NoTarget)?;
+        let remote = trunk.choose(now, &mut common.rng, &[]).ok_or(PlaceCallError::NoTarget)?;
         if trunk.calls_up >= trunk.settings.max_calls {
             return Err(PlaceCallError::ChannelsBusy);
         }
@@ -105,15 +105,41 @@ impl Core {
     }
 
     pub(super) fn call_timeout(&mut self, now: Instant, place: u32) {
+        let left = self.leave_silence(now, place);
         if let Some(call) = self.calls.get_mut(place) {
             call.handle_timeout(now, &mut self.common);
         }
         self.settle_call(place);
+        if let Some(mut left) = left {
+            let common = &mut self.common;
+            let place = self.calls.insert(|_, place| {
+                left.settle_at(common, place);
+                left
+            });
+            self.settle_call(place);
+        }
+    }
+
+    /// Takes a call to its trunk's next target when this one left it without an answer. Returns
+    /// what is left there.
+    fn leave_silence(&mut self, now: Instant, place: u32) -> Option<ActiveCall> {
+        let call = self.calls.get_mut(place).filter(|call| call.is_left_silent(now))?;
+        let index = call.trunk();
+        let trunk = self.trunks.at(index)?;
+        let left = call.leave_silence(now, &mut self.common, trunk);
+        self.with_trunk(index, |trunk, common| trunk.call_unanswered(now, common));
+        left
     }
 
     pub(super) fn calls_transport_error(&mut self, now: Instant, loss: &Loss) {
         for place in self.calls.places() {
             let Some(call) = self.calls.get_mut(place) else { continue };
+            let trunk = self.trunks.at(call.trunk());
+            let common = &mut self.common;
+            if trunk.is_some_and(|trunk| call.leave_loss(now, common, trunk, loss)) {
+                self.settle_call(place);
+                continue;
+            }
             if call.handle_transport_error(now, &mut self.common, loss) {
                 self.settle_call(place);
             }

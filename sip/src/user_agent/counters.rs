@@ -35,6 +35,8 @@ pub struct Counters {
     pub retransmissions: u64,
     /// INVITEs over UDP that were larger than 1300 bytes (RFC 3261 section 18.1.1).
     pub large_invites: u64,
+    /// INVITEs that went to another target of their trunk because one failed.
+    pub failovers: u64,
     /// INVITEs and texts that were sent once more as a 413, 420, 421, 422 or 513 asked.
     pub refusals_mended: u64,
     /// Challenges that were not answered.

@@ -28,7 +28,8 @@ impl UserAgent {
         if trunk.fate != Fate::Serving || core.is_shutting_down || !trunk.is_bound() {
             return Err(SendMessageError::TrunkDown);
         }
-        let remote = trunk.remote().ok_or(SendMessageError::TrunkDown)?;
+        let remote = trunk.choose(now, &mut core.common.rng, &[]);
+        let remote = remote.ok_or(SendMessageError::TrunkDown)?;
         if trunk.texts_up >= core.common.settings.max_texts {
             return Err(SendMessageError::Busy);
         }

@@ -16,10 +16,9 @@ impl UserAgent {
     /// [`Event::ResolveTargets`] asks for them.
     pub fn add_trunk(&mut self, now: Instant, trunk: TrunkSettings) -> TrunkHandle {
         let core = &mut self.core;
-        let settings = &core.common.settings;
-        let handle = core.trunks.add(|index| {
-            Trunk::new(now, index, trunk, &settings.product, settings.requests_per_second)
-        });
+        let (settings, rng) = (&core.common.settings, &mut core.common.rng);
+        let names = (rng, settings.product.as_str(), settings.requests_per_second);
+        let handle = core.trunks.add(|index| Trunk::new(now, index, trunk, names));
         core.with_trunk(handle.index, |trunk, common| trunk.start(now, common));
         handle
     }

@@ -14,6 +14,7 @@ use crate::identity::{Branch, Purpose};
 use crate::message::{Message, Method};
 use crate::request::Progress;
 use crate::transaction::{ClientInput, ClientSend, ClientStep, ClientTell, InviteClient};
+use crate::transport::Remote;
 use crate::trunk::state::Trunk;
 use crate::trunk::{Rel100, RingSignal};
 use crate::user_agent::common::{Common, Owner};
@@ -73,6 +74,9 @@ impl ActiveCall {
         if step.send == Some(ClientSend::Ack) {
             self.send_ack(common, &self.round, response.to.raw);
         }
+        if status < 300 {
+            trunk.take_back(self.round.remote.address);
+        }
         if status > 100 && !self.credentials.is_empty() && !is_repeat {
             trunk.authenticator.settled("INVITE", &self.credentials, status);
         }
@@ -89,7 +93,7 @@ impl ActiveCall {
             // send one behind a failure (RFC 3261 section 16.7, step 5).
             200..300 => {
                 let destiny = self.destiny(now, trunk, response);
-                self.take_success(now, common, trunk, (response, destiny));
+                self.take_success(now, common, trunk, (self.round.remote, response, destiny));
                 let input = match destiny {
                     Destiny::Kept => Input::Answered,
                     Destiny::Released => Input::Success,
@@ -106,6 +110,7 @@ impl ActiveCall {
                 self.step(now, common, Input::Provisional(signal), Some(last));
             }
             401 | 407 if self.answer_challenge(now, common, trunk, response) => {}
+            503 if self.fail_over(now, common, trunk, None) => {}
             _ if self.mend(now, common, trunk, (response, status)) => {}
             _ => self.step(now, common, Input::Failure, Some(last)),
         }
@@ -117,11 +122,11 @@ impl ActiveCall {
         now: Instant,
         common: &mut Common,
         trunk: &Trunk,
-        (response, destiny): (&Message<'_>, Destiny),
+        (peer, response, destiny): (Remote, &Message<'_>, Destiny),
     ) {
         let wire = Arc::clone(&self.wire);
         let by = Releaser { wire: &wire, ..self.releaser() };
-        let way = (self.remote, &self.credentials);
+        let way = (peer, &self.credentials);
         let to_tag = response.to.tag().unwrap_or_default();
         let sent = self.pracks.as_ref().map_or(0, |pracks| pracks.sent_within(to_tag));
         let success = (response, sent, destiny);
@@ -147,7 +152,7 @@ impl ActiveCall {
         }
         let wire = Arc::clone(&self.wire);
         let by = Releaser { wire: &wire, ..self.releaser() };
-        let peer = (self.remote, |ip| trunk.trusts(now, ip));
+        let peer = (self.round.remote, |ip| trunk.trusts(now, ip));
         let pracks = self.pracks.get_or_insert_default();
         pracks.receive(now, common, by, response, peer)
     }
@@ -188,12 +193,12 @@ impl ActiveCall {
         trunk.authenticator.repeat(&mut common.rng, invite, &mut self.credentials);
         common.scratch = uri;
         common.counters.refusals_mended += 1;
-        self.next_round(now, common);
+        self.next_round(now, common, self.round.remote);
         true
     }
 
     /// Whether a refusal may be followed by another INVITE of the same call.
-    fn is_worth_another_round(&self, now: Instant) -> bool {
+    pub(super) fn is_worth_another_round(&self, now: Instant) -> bool {
         self.state.is_wanted() && now < self.limits.until
     }
 
@@ -221,17 +226,18 @@ impl ActiveCall {
             common.counters.challenges_refused += 1;
             return false;
         }
-        self.next_round(now, common);
+        self.next_round(now, common, self.round.remote);
         true
     }
 
     /// Sends the INVITE again in a transaction of its own.
-    fn next_round(&mut self, now: Instant, common: &mut Common) {
+    pub(super) fn next_round(&mut self, now: Instant, common: &mut Common, remote: Remote) {
         let cseq = self.round.cseq + 1;
         let next = Round {
             cseq,
             branch: Branch::derive(&self.identity, Purpose::Invite, cseq),
-            machine: InviteClient::start(now, &self.terms(common)),
+            remote,
+            machine: InviteClient::start(now, &common.terms(&remote)),
             is_repeated: false,
         };
         self.refused.reserve_exact(1);
@@ -249,17 +255,18 @@ impl ActiveCall {
         trunk: &Trunk,
         (branch, response): (Branch, &Message<'_>),
     ) -> bool {
-        let terms = self.terms(common);
         let Some(at) = self.refused.iter().position(|round| round.branch == branch) else {
             return false;
         };
+        let terms = common.terms(&self.refused[at].remote);
         let status = response.status().map_or(0, |status| status.code());
         let step = self.refused[at].machine.step(now, &terms, client_input(status));
         if step.send == Some(ClientSend::Ack) {
             self.send_ack(common, &self.refused[at], response.to.raw);
         }
         if (200..300).contains(&status) {
-            self.take_success(now, common, trunk, (response, Destiny::Released));
+            let peer = self.refused[at].remote;
+            self.take_success(now, common, trunk, (peer, response, Destiny::Released));
         }
         true
     }
@@ -295,7 +302,9 @@ impl ActiveCall {
         common.branches.remove(&self.round.branch);
         let cseq = self.round.cseq.wrapping_add(1);
         let branch = Branch::derive(&self.identity, Purpose::Invite, cseq);
-        self.round = Round { cseq, branch, machine: InviteClient::Proceeding, is_repeated: false };
+        let remote = self.round.remote;
+        let machine = InviteClient::Proceeding;
+        self.round = Round { cseq, branch, remote, machine, is_repeated: false };
         self.state = State::undoing(now, &self.limits);
         common.branches.insert(branch, Owner::Call(self.place));
         self.send_cancel(now, common);

@@ -38,7 +38,7 @@ impl ActiveCall {
             q850: last.and_then(|last| last.cause.or(usual_cause(last.status))),
             q850_from_reason: last.is_some_and(|last| last.cause.is_some()),
             retry_after: last.and_then(|last| last.retry_after),
-            target: self.remote.address,
+            target: self.round.remote.address,
             last_cseq: self.round.cseq,
             timeline: self.timeline.take().map(Timeline::told).unwrap_or_default(),
         };
@@ -49,16 +49,16 @@ impl ActiveCall {
     pub(super) fn begin_round(&mut self, common: &mut Common) {
         common.branches.insert(self.round.branch, Owner::Call(self.place));
         let size = self.send_invite(common);
-        if size > LARGE_INVITE && !self.remote.transport.is_reliable() {
+        if size > LARGE_INVITE && !self.round.remote.transport.is_reliable() {
             common.counters.large_invites += 1;
         }
-        let (call, cseq, target) = (self.handle, self.round.cseq, self.remote.address);
+        let (call, cseq, target) = (self.handle, self.round.cseq, self.round.remote.address);
         common.events.push_back(Event::InviteSent { call, cseq, target });
     }
 
     /// Sends the round's INVITE and tells how large it is.
     pub(super) fn send_invite(&self, common: &mut Common) -> usize {
-        let transmit = common.transmit(self.remote, self.trunk);
+        let transmit = common.transmit(self.round.remote, self.trunk);
         let (lines, invite) = (self.lines(), self.invite_lines());
         let body = &mut common.scratch;
         let written = common.outbox.write(transmit, |out| lines.write_invite(out, body, &invite));
@@ -69,7 +69,7 @@ impl ActiveCall {
         let (branch, cseq) = (self.round.branch, self.round.cseq);
         let lines = self.lines();
         let owner = (Owner::Call(self.place), self.trunk);
-        let cancel = Request::send(now, common, owner, (branch, self.remote), |out| {
+        let cancel = Request::send(now, common, owner, (branch, self.round.remote), |out| {
             lines.write_cancel(out, branch, cseq)
         });
         self.cancel = cancel.map(Box::new);
@@ -77,14 +77,14 @@ impl ActiveCall {
     }
 
     pub(super) fn send_ack(&self, common: &mut Common, round: &Round, to: Raw<'_>) {
-        let transmit = common.transmit(self.remote, self.trunk);
+        let transmit = common.transmit(round.remote, self.trunk);
         let lines = self.lines();
         let _: Option<&[u8]> =
             common.outbox.write(transmit, |out| lines.write_ack(out, round.branch, round.cseq, to));
     }
 
     pub(super) fn terms(&self, common: &Common) -> Terms {
-        common.terms(&self.remote)
+        common.terms(&self.round.remote)
     }
 
     pub(super) fn lines(&self) -> Lines<'_> {

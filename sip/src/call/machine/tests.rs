@@ -54,7 +54,7 @@ fn states(now: Instant) -> [(&'static str, State); 13] {
         ("cancelling, rang", cancelling(Reason::RangEnough, true)),
         ("cancelling, hung up", cancelling(Reason::HungUp, false)),
         ("cancelling, diverted", cancelling(Reason::Diverted, false)),
-        ("abandoned", State::Abandoned),
+        ("abandoned", State::Abandoned { is_told: true }),
         ("undoing", State::Undoing { late_ring: false, until: later }),
         ("undoing, rang", State::Undoing { late_ring: true, until: later }),
         ("over", State::Over),
@@ -73,7 +73,7 @@ fn name(state: &State) -> &'static str {
         State::Cancelling { rang: true, .. } => "cancelling, rang",
         State::Cancelling { reason: Reason::HungUp, .. } => "cancelling, hung up",
         State::Cancelling { .. } => "cancelling",
-        State::Abandoned => "abandoned",
+        State::Abandoned { .. } => "abandoned",
         State::Undoing { late_ring: false, .. } => "undoing",
         State::Undoing { late_ring: true, .. } => "undoing, rang",
         State::Over => "over",
@@ -232,7 +232,7 @@ fn a_call_without_an_answer_for_6_s_is_abandoned() {
     assert_eq!(state.deadline(&limits(now)), Some(now + Duration::from_secs(6)));
     let step = state.step(now + Duration::from_secs(6), &limits(now), Input::Deadline);
     assert_eq!(step, Step { silence: true, ..end(Cause::Abandoned, None, false) });
-    assert_eq!((state, state.deadline(&limits(now))), (State::Abandoned, None));
+    assert_eq!((state, state.deadline(&limits(now))), (State::Abandoned { is_told: true }, None));
 }
 
 #[test]
