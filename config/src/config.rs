@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod purpose;
 pub(crate) mod secret;
 pub(crate) mod sip_section;
+pub(crate) mod smpp;
 pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod trunk;
@@ -24,6 +25,7 @@ use limits::Limits;
 use purpose::Purpose;
 use secret::Secrets;
 use sip_section::Sip;
+use smpp::Smpp;
 use template::Template;
 use trunk::Trunk;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub accounts: BTreeMap<AccountName, Account>,
     /// How texts leave.
     pub sms: Sms,
+    /// The message centres; none has the name of a trunk.
+    pub smpp: BTreeMap<TrunkName, Smpp>,
     /// Texts with places for variables.
     pub templates: BTreeMap<TemplateName, BTreeMap<String, Template>>,
     /// Limits on sending and on connections.
@@ -77,6 +81,6 @@ pub struct Pool {
 /// How texts leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sms {
-    /// The trunk that sends them, which has `sms` on; `None`: no text can be sent.
+    /// A message centre, or a trunk that has `sms` on; `None`: no text can be sent.
     pub default: Option<TrunkName>,
 }

@@ -10,8 +10,10 @@ use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
 use crate::config::purpose::{Purpose, WorkflowStep};
+use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
 use crate::config::trunk::Trunk;
+use crate::read::smpp::{CONCATENATIONS, DATA_CODINGS};
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
 use crate::section::scalar::Choice;
@@ -70,6 +72,9 @@ pub(crate) fn dump(config: &Config) -> String {
     out.table("sms");
     if let Some(trunk) = &config.sms.default {
         out.text("default", trunk);
+    }
+    for link in config.smpp.values() {
+        smpp(&mut out, link);
     }
     for (name, texts) in &config.templates {
         out.named_table("templates", name.as_str());
@@ -234,6 +239,35 @@ fn account(out: &mut Writer, name: &str, account: &Account) {
     if let Some(region) = &account.default_region {
         out.text("default_region", region);
     }
+}
+
+fn smpp(out: &mut Writer, link: &Smpp) {
+    out.named_table("smpp", link.name.as_str());
+    out.text("host", &host_port(&link.host));
+    out.value("tls", link.tls);
+    out.text("system_id", &link.system_id);
+    if let Some(password) = &link.password {
+        out.secret("password", password);
+    }
+    out.text("system_type", &link.system_type);
+    out.value("window", link.window);
+    out.value("throughput", link.throughput);
+    out.seconds("enquire_link", link.enquire_link);
+    out.text("sender", &link.sender);
+    let kinds = [
+        ("source_ton", link.source.ton),
+        ("source_npi", link.source.npi),
+        ("dest_ton", link.dest.ton),
+        ("dest_npi", link.dest.npi),
+    ];
+    for (key, octet) in kinds {
+        if let Some(octet) = octet {
+            out.value(key, octet);
+        }
+    }
+    out.value("registered_delivery", link.registered_delivery);
+    out.text("data_coding", &word(&DATA_CODINGS, &link.data_coding));
+    out.text("concatenation", &word(&CONCATENATIONS, &link.concatenation));
 }
 
 fn limits(out: &mut Writer, config: &Config) {

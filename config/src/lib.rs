@@ -28,6 +28,7 @@ pub use config::limits::Limits;
 pub use config::purpose::{Channel, Purpose, WorkflowStep};
 pub use config::secret::{SecretRef, Secrets};
 pub use config::sip_section::{Sip, SipListen};
+pub use config::smpp::{AddressKind, Concatenation, DataCoding, Smpp};
 pub use config::template::{MissingVariable, Template, TemplateError};
 pub use config::tls::{Certificate, TrunkTls};
 pub use config::trunk::Trunk;

@@ -8,7 +8,7 @@ use crate::source::{Source, Span, Spanned};
 use crate::syntax;
 
 /// The headings whose tables have names that operators give.
-const NAMED: [&str; 5] = ["trunks", "pools", "purposes", "accounts", "templates"];
+const NAMED: [&str; 6] = ["trunks", "pools", "purposes", "accounts", "templates", "smpp"];
 
 /// A value as TOML knows it.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ pub(crate) mod purpose;
 pub(crate) mod route;
 pub(crate) mod secret;
 pub(crate) mod sip_section;
+pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod template;
 pub(crate) mod tls;
@@ -53,7 +54,8 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
     let purposes = purpose::read_all(root, &names, faults);
     let accounts = account::read_all(root, &names, faults);
     let sms = Section::at_root(faults, root, &schema::SMS);
-    let sms = sms::read(&sms, &names, &trunks, faults);
+    let smpp = smpp::read_all(root, faults);
+    let sms = sms::read(&sms, root, &trunks, &smpp, faults);
     let templates = template::read_all(root, faults);
     let limits = limits::read(&Section::at_root(faults, root, &schema::LIMITS), faults);
     Config {
@@ -67,6 +69,7 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
         purposes,
         accounts,
         sms,
+        smpp,
         templates,
         limits,
     }

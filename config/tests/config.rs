@@ -89,6 +89,21 @@ fn the_example_says_what_its_comments_call_the_default() {
 #[test]
 fn a_dump_reads_back_to_the_same_configuration() {
     let rich = r#"
+        [smpp.aggregator]
+        host = "[fd00::1]:2775"
+        tls = true
+        system_id = "dozvon"
+        password = { env = "SMPP" }
+        system_type = "VMS"
+        window = 3
+        throughput = 7
+        enquire_link = 2.5
+        sender = "EXAMPLE"
+        source_ton = 5
+        dest_npi = 1
+        registered_delivery = false
+        data_coding = "ucs2"
+        concatenation = "payload"
         [api]
         listen = ["127.0.0.1:8080", "[::1]:8080"]
         [database]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use config::{AccountName, Config};
 use dialplans::Dialplan;
@@ -15,6 +16,7 @@ use crate::accounts::Authenticator;
 use crate::clock::{Clock, Timestamp};
 use crate::http::idempotency::Running;
 use crate::ids::{CallId, MessageId, VerificationId};
+use crate::messages::smpp::Links;
 use crate::secrets::Keys;
 use crate::store::Store;
 use crate::ua_driver::Driver;
@@ -82,6 +84,7 @@ struct Inner {
     expiry: Expiry,
     moves: Timetable,
     resting: Resting,
+    links: Links,
 }
 
 impl App {
@@ -104,6 +107,7 @@ impl App {
             expiry: Expiry::default(),
             moves: Timetable::default(),
             resting: Resting::default(),
+            links: Links::default(),
         }))
     }
 
@@ -180,6 +184,18 @@ impl App {
     /// The caller IDs that rest.
     pub fn resting(&self) -> &Resting {
         &self.0.resting
+    }
+
+    /// The links to message centres.
+    pub(crate) fn links(&self) -> &Links {
+        &self.0.links
+    }
+
+    /// Half to all of a wait, by chance, so that those who failed together do not come again
+    /// together.
+    pub fn jittered(&self, wait: Duration) -> Duration {
+        let chance = self.with_ids_rng(|rng| rng.next_u32());
+        wait.mul_f64(0.5 + 0.5 * f64::from(chance) / f64::from(u32::MAX))
     }
 
     /// Runs `draw` on the generator that is kept for codes.

@@ -21,5 +21,6 @@ pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod tls_client;
 pub mod ua_driver;
 pub mod verification;

@@ -81,6 +81,9 @@ pub enum StartError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The password of a message centre cannot be used.
+    #[error(transparent)]
+    SmppPassword(#[from] messages::smpp::PasswordError),
     /// The system has no randomness.
     #[error("the system has no randomness: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -188,6 +191,7 @@ impl Daemon {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let parts = StoreParts::from_config(&config)?;
         let dialplan = plans::dialplan(&config)?;
+        let smpp_passwords = messages::smpp::passwords(&config)?;
         let store = parts.open(&config).await?;
         let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
         let metrics = install_metrics();
@@ -204,6 +208,7 @@ impl Daemon {
             stop: stop.clone(),
             metrics,
         });
+        messages::smpp::start(&app, smpp_passwords);
         take_up(&app).await?;
         let cap = app.settings().config.limits.http_connections;
         let connections = Connections::new(cap, stop.clone(), tasks);

@@ -5,12 +5,14 @@ mod deliver;
 pub mod preview;
 mod recovery;
 mod sender;
+pub mod smpp;
 
 use std::time::Duration;
 
 use config::{Template, TemplateName};
 use dialplans::{
     CallerIdWish, E164, PlanRequest, PoolChoice, RecentTails, RestingCallerIds, TrunkHealth,
+    TrunkName,
 };
 
 use crate::accounts::ActingAccount;
@@ -19,7 +21,7 @@ use crate::ids::MessageId;
 use crate::limits;
 use crate::store::{
     CreateMessage, Direction, Idempotency, LimitReached, Message, MessageCreated, MessageStatus,
-    StoreError, Who,
+    Part, StoreError, Who,
 };
 use crate::verification::service::{Accepted, Wait};
 
@@ -112,10 +114,8 @@ pub async fn create(
         return Err(CreateError::SenderNotAllowed);
     }
     let text = wording(&settings, &wish.content)?;
-    if text.len() > TEXT_LIMIT {
-        return Err(CreateError::TooLong);
-    }
     let trunk = if account.live { Some(route(&settings, &wish.to)?) } else { None };
+    let form = Form::of(&settings, trunk.as_ref(), &text)?;
     let now = app.now();
     let message = Message {
         message_id: app.message_id(now),
@@ -127,10 +127,11 @@ pub async fn create(
         detail: None,
         to: wish.to.into(),
         sender: wish.sender,
+        from: None,
+        parts: vec![Part::accepted(now); form.parts],
         text: Some(text),
-        // A SIP MESSAGE carries the text whole; what the carrier makes of it is not told.
-        encoding: "utf8".to_owned(),
-        segments: 1,
+        encoding: form.encoding.to_owned(),
+        segments: form.segments,
         reference: wish.reference,
         trunk,
         maybe_duplicate: false,
@@ -175,6 +176,29 @@ pub async fn wait(
             () = &mut limit => return Ok(Some(message)),
             () = app.stop().cancelled() => return Ok(Some(message)),
         }
+    }
+}
+
+/// How a text travels.
+struct Form {
+    encoding: &'static str,
+    segments: u16,
+    /// Parts with a delivery record of their own; 0: it is carried whole.
+    parts: usize,
+}
+
+impl Form {
+    fn of(settings: &Settings, route: Option<&TrunkName>, text: &str) -> Result<Self, CreateError> {
+        if let Some(link) = route.and_then(|route| settings.config.smpp.get(route)) {
+            let (alphabet, segments, parts) = smpp::plan(link, text).ok_or(CreateError::TooLong)?;
+            let segments = u16::try_from(segments).map_err(|_| CreateError::TooLong)?;
+            return Ok(Self { encoding: alphabet.as_str(), segments, parts });
+        }
+        if text.len() > TEXT_LIMIT {
+            return Err(CreateError::TooLong);
+        }
+        // A SIP MESSAGE carries the text whole; what the carrier makes of it is not told.
+        Ok(Self { encoding: "utf8", segments: 1, parts: 0 })
     }
 }
 

@@ -24,6 +24,7 @@ mod retention;
 mod row;
 mod sql_types;
 mod sqlite;
+mod texts;
 mod timeline;
 mod view;
 mod workflow;
@@ -41,16 +42,14 @@ use tokio_util::task::TaskTracker;
 use dialplans::{E164, RecentTails};
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{CallId, MessageId, VerificationId};
+use crate::ids::{CallId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::batch::unseal_response;
 use crate::store::changes::Changed;
 use crate::store::gather::Gather;
 use crate::store::limit::LimitLog;
 use crate::store::reader::{Reader, page_limit};
-use crate::store::request::{
-    ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, Task, limit_hash,
-};
+use crate::store::request::{ApplyAsk, CreateAsk, IdempotencyHashes, Request, Task, limit_hash};
 use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
 use crate::store::writer::{QUEUE, Written};
@@ -61,10 +60,11 @@ pub use changes::VersionWatch;
 pub use idempotency::{Idempotency, Replay, StoredResponse};
 pub use limit::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
 pub use message::{
-    ChangeMessage, CreateMessage, Direction, Message, MessageChange, MessageChanged,
-    MessageCreated, MessageFilter, MessageStatus,
+    ChangeMessage, ChangePart, CreateMessage, Direction, Message, MessageChange, MessageChanged,
+    MessageCreated, MessageFilter, MessageStatus, Part, PartEvent, PartStatus,
 };
 pub use open::migrate;
+pub use texts::Submitted;
 pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
 pub use write::{Applied, Apply, ApplyRefused, Create, CreateRefused, Created};
@@ -221,13 +221,19 @@ impl Store {
     pub async fn apply(&self, apply: Apply) -> Result<Applied, StoreError> {
         let own = apply.who == Who::Gateway;
         let ask = ApplyAsk::new(&self.0.keys, apply);
-        if !own {
-            return self.ask(|task| Request::Apply(Box::new(task)), ask).await;
-        }
-        // Facts of our own calls and timers wait for room: nobody could tell them again.
-        let (task, answer) = Task::new(ask);
-        let request = Request::Apply(Box::new(task));
-        self.0.requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        let request = |task| Request::Apply(Box::new(task));
+        if own { self.ask_patiently(request, ask).await } else { self.ask(request, ask).await }
+    }
+
+    /// Asks the writer for what nobody could tell again, such as facts of our own calls, texts and
+    /// timers: waits for room.
+    async fn ask_patiently<Q, A>(
+        &self,
+        request: impl FnOnce(Task<Q, A>) -> Request,
+        question: Q,
+    ) -> Result<A, StoreError> {
+        let (task, answer) = Task::new(question);
+        self.0.requests.send(request(task)).await.map_err(|_| StoreError::Closed)?;
         Self::answered(answer).await
     }
 
@@ -270,11 +276,6 @@ impl Store {
     /// that no change is missed between the two.
     pub fn watch(&self, verification_id: VerificationId) -> VersionWatch {
         self.0.changed.watch(verification_id.0)
-    }
-
-    /// The same for a text.
-    pub fn watch_message(&self, message_id: MessageId) -> VersionWatch {
-        self.0.changed.watch(message_id.0)
     }
 
     // Calls.
@@ -384,60 +385,6 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    // Messages.
-
-    /// Stores a text with its idempotency record and its counts against limits.
-    pub async fn create_message(
-        &self,
-        create: CreateMessage,
-    ) -> Result<MessageCreated, StoreError> {
-        let ask = CreateMessageAsk::new(&self.0.keys, create);
-        self.ask(|task| Request::CreateMessage(Box::new(task)), ask).await
-    }
-
-    /// Changes a text's status; one that has ended never changes.
-    pub async fn change_message(
-        &self,
-        change: ChangeMessage,
-    ) -> Result<MessageChanged, StoreError> {
-        self.ask(|task| Request::ChangeMessage(Box::new(task)), change).await
-    }
-
-    /// One text; `None`: not there or not for `who`.
-    pub async fn message(
-        &self,
-        who: &Who,
-        message_id: MessageId,
-    ) -> Result<Option<Message>, StoreError> {
-        let row = self.0.reader.message(message_id).await?;
-        row.filter(|row| who.sees(&row.account, row.live))
-            .map(|row| message::message(&self.0.keys, row))
-            .transpose()
-    }
-
-    /// Texts, newest first.
-    pub async fn messages(
-        &self,
-        who: &Who,
-        filter: &MessageFilter,
-    ) -> Result<Page<Message>, StoreError> {
-        let to = self.hash_of(filter.to.as_ref());
-        let rows = self.0.reader.messages(who, filter, to).await?;
-        let items = rows.into_iter().map(|row| message::message(&self.0.keys, row));
-        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |item| item.message_id.0))
-    }
-
-    /// Outbound texts that are neither delivered nor given up, oldest first, after `after`, at
-    /// most `limit`.
-    pub async fn unfinished_messages(
-        &self,
-        after: Option<MessageId>,
-        limit: u32,
-    ) -> Result<Vec<Message>, StoreError> {
-        let rows = self.0.reader.unfinished_messages(after.unwrap_or(MessageId(0)), limit).await?;
-        rows.into_iter().map(|row| message::message(&self.0.keys, row)).collect()
     }
 
     // API keys.

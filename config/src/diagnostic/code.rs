@@ -91,12 +91,14 @@ codes! {
     Error PurposeWantsLongCodes = "purpose-wants-long-codes", "A purpose for which a flash call is too weak.";
     Error AccountUnknownPool = "account-unknown-pool", "An account names a pool that is not there.";
     Error AccountUnknownPurpose = "account-unknown-purpose", "An account names a purpose that is not there.";
-    Error SmsUnknownTrunk = "sms-unknown-trunk", "The trunk for texts is not there.";
+    Error SmsUnknownTrunk = "sms-unknown-trunk", "The route of texts is not there.";
+    Error SmppNamedAsTrunk = "smpp-named-as-trunk", "A message centre has the name of a trunk.";
     Error WorkflowWithoutTexts = "workflow-without-texts", "A purpose sends texts and no trunk does.";
     Error SmsTrunkWithoutTexts = "sms-trunk-without-texts", "The trunk for texts sends none.";
     Warning SecretInFile = "secret-in-file", "A secret stands in the file itself.";
     Warning CodeInClear = "code-in-clear", "Codes cross a public network in clear.";
     Warning CliForgeable = "cli-forgeable", "Calling numbers are trusted that anybody could forge.";
+    Warning SmppInClear = "smpp-in-clear", "Texts cross a public network in clear.";
     Warning ApiInClear = "api-in-clear", "API keys may cross a network in clear.";
     Warning OperatorOpen = "operator-open", "Health and metrics are served to anybody.";
     Warning TrunkWithoutPassword = "trunk-without-password", "A trunk registers without a password.";

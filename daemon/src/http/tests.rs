@@ -6,5 +6,6 @@ mod lives;
 mod operators;
 mod refusals;
 mod sends;
+mod smpp;
 mod texts;
 mod workflow;

@@ -1,5 +1,5 @@
-//! Hands one text on. A relayed text goes out at least once: when an answer was lost it is sent
-//! again and marked, for the phone may show it twice.
+//! Hands one text on by SIP. A relayed text goes out at least once: when an answer was lost it is
+//! sent again and marked, for the phone may show it twice.
 
 use std::time::Duration;
 
@@ -31,8 +31,11 @@ pub(super) const SENDING: &str = "sending";
 
 /// Hands it on in a task of its own.
 pub(super) fn start(app: &App, message: Message) {
-    let task = run(app.clone(), message);
-    app.tasks().spawn(task);
+    if message.live && !message.parts.is_empty() {
+        app.tasks().spawn(super::smpp::run(app.clone(), message));
+    } else {
+        app.tasks().spawn(run(app.clone(), message));
+    }
 }
 
 async fn run(app: App, mut message: Message) {

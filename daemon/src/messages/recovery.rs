@@ -1,6 +1,7 @@
 //! Goes on with texts that an earlier process did not hand on.
 
 use super::deliver::{self, SENDING};
+use super::smpp;
 use crate::app::App;
 use crate::store::{Direction, Message, MessageStatus, StoreError};
 
@@ -23,8 +24,12 @@ pub async fn recover(app: &App) -> Result<usize, StoreError> {
     }
     let count = waiting.len();
     for mut message in waiting {
-        message.maybe_duplicate |= message.detail.as_deref() == Some(SENDING);
-        deliver::start(app, message);
+        if message.parts.is_empty() {
+            message.maybe_duplicate |= message.detail.as_deref() == Some(SENDING);
+            deliver::start(app, message);
+        } else {
+            smpp::take_up(app, message);
+        }
     }
     Ok(count)
 }

@@ -8,6 +8,7 @@ use sip::{MessageSummary, OutboundMessage, SendMessageError, UserPart, UserPartE
 
 use crate::app::{App, Settings};
 use crate::ids::MessageId;
+use crate::messages::smpp;
 use crate::ua_driver::{MessageEnd, Reservation};
 
 /// A text that wants to leave. Never prints.
@@ -53,11 +54,16 @@ pub enum RouteError {
     Digits(#[from] UserPartError),
 }
 
-/// A text with its place in the call loop.
+/// A text with its place in the call loop or in the window of a message centre.
 pub struct ReadyText {
     trunk: TrunkName,
-    message: OutboundMessage,
-    reservation: Reservation,
+    way: Way,
+}
+
+/// How it leaves.
+enum Way {
+    Sip(Box<OutboundMessage>, Reservation),
+    Smpp(smpp::once::Ready),
 }
 
 impl fmt::Debug for ReadyText {
@@ -66,9 +72,13 @@ impl fmt::Debug for ReadyText {
     }
 }
 
-/// The trunk that takes a text to this number.
+/// The trunk or message centre that takes a text to this number.
 pub fn route(settings: &Settings, to: &E164) -> Result<TrunkName, RouteError> {
     let name = settings.config.sms.default.clone().ok_or(RouteError::NotOffered)?;
+    if settings.config.smpp.contains_key(&name) {
+        let is_routed = super::is_routed(settings, to);
+        return if is_routed { Ok(name) } else { Err(RouteError::NoRoute) };
+    }
     let trunk = settings.config.trunks.get(&name).ok_or(RouteError::NotOffered)?;
     if !super::is_routed(settings, to) {
         return Err(RouteError::NoRoute);
@@ -79,26 +89,37 @@ pub fn route(settings: &Settings, to: &E164) -> Result<TrunkName, RouteError> {
 
 /// Reserves a place; an error is the end of this try.
 pub fn reserve(app: &App, text: &OutgoingText) -> Result<ReadyText, TextEnd> {
+    let settings = app.settings();
+    let route = settings.config.sms.default.as_ref();
+    if let Some(centre) = route.and_then(|route| settings.config.smpp.get(route)) {
+        let way = Way::Smpp(smpp::once::reserve(app, centre, text)?);
+        return Ok(ReadyText { trunk: centre.name.clone(), way });
+    }
     let not_sendable = || TextEnd::Rejected("not_sendable".to_owned());
     let (trunk, message) = outbound(app, text).ok_or_else(not_sendable)?;
     match app.driver().reserve() {
-        Ok(reservation) => Ok(ReadyText { trunk, message, reservation }),
+        Ok(reservation) => Ok(ReadyText { trunk, way: Way::Sip(Box::new(message), reservation) }),
         Err(_busy) => Err(TextEnd::Later("overloaded".to_owned())),
     }
 }
 
 impl ReadyText {
-    /// The trunk that takes it.
+    /// The trunk or message centre that takes it.
     pub fn trunk(&self) -> &TrunkName {
         &self.trunk
     }
 
     /// Sends it, once.
     pub async fn send(self) -> TextEnd {
-        match self.reservation.send_message(self.trunk, self.message).await {
-            Ok(MessageEnd::Ended(summary)) => of_summary(&summary),
-            Ok(MessageEnd::Refused(refused)) => of_refusal(refused),
-            Err(_the_call_loop_died) => TextEnd::Lost,
+        match self.way {
+            Way::Sip(message, reservation) => {
+                match reservation.send_message(self.trunk, *message).await {
+                    Ok(MessageEnd::Ended(summary)) => of_summary(&summary),
+                    Ok(MessageEnd::Refused(refused)) => of_refusal(refused),
+                    Err(_the_call_loop_died) => TextEnd::Lost,
+                }
+            }
+            Way::Smpp(ready) => ready.send().await,
         }
     }
 }

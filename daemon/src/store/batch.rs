@@ -13,7 +13,7 @@ use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::row::{
     ApiKeyRow, CallChange, CallRow, IdempotencyRow, LimitRow, MessageChangeRow, MessageRow,
-    OpenRow, StepRow, TailRow, UnallocatedRow, VerificationChange, VerificationRow,
+    OpenRow, StepRow, SubmittedRow, TailRow, UnallocatedRow, VerificationChange, VerificationRow,
 };
 use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
@@ -61,6 +61,9 @@ impl Needs {
                 self.idempotency.extend(task.ask.idempotency.map(|hashes| hashes.key));
             }
             Request::ChangeMessage(task) => {
+                self.messages.insert(task.ask.message_id);
+            }
+            Request::ChangePart(task) => {
                 self.messages.insert(task.ask.message_id);
             }
             Request::RevokeApiKey(task) => {
@@ -157,6 +160,7 @@ pub(crate) struct Writes {
     pub(crate) unallocated: Vec<UnallocatedRow>,
     pub(crate) new_messages: Vec<MessageRow>,
     pub(crate) changed_messages: Vec<MessageChangeRow>,
+    pub(crate) submitted: Vec<SubmittedRow>,
     pub(crate) new_api_keys: Vec<ApiKeyRow>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
     pub(crate) chore: Option<Chore>,
@@ -180,6 +184,7 @@ impl Writes {
             + self.unallocated.len()
             + self.new_messages.len()
             + self.changed_messages.len()
+            + self.submitted.len()
             + self.new_api_keys.len()
             + self.api_keys.len()
     }

@@ -1,5 +1,7 @@
 //! Texts as they are kept.
 
+mod part;
+
 use std::fmt;
 
 use dialplans::{E164, TrunkName};
@@ -17,7 +19,10 @@ use crate::store::view::Cursor;
 use crate::verification::model::StoredNumber;
 use crate::verification::status::words;
 
+pub use part::{ChangePart, Part, PartEvent, PartStatus};
+
 const MESSAGE_TO: SealedColumn = SealedColumn("message.to");
+const MESSAGE_FROM: SealedColumn = SealedColumn("message.from");
 const MESSAGE_TEXT: SealedColumn = SealedColumn("message.text");
 
 words! {
@@ -80,8 +85,10 @@ pub struct Message {
     pub detail: Option<String>,
     /// The called number.
     pub to: StoredNumber,
-    /// The sender's name or number; `None`: the trunk's own.
+    /// The sender's name or number; `None`: the trunk's own, or the number of `from`.
     pub sender: Option<String>,
+    /// The number that sent an inbound text; `None`: the text is ours, or its sender is no number.
+    pub from: Option<StoredNumber>,
     /// The text, sealed in the store; `None` once its retention ran out.
     pub text: Option<String>,
     /// `gsm7`, `ucs2` or `utf8`.
@@ -92,6 +99,8 @@ pub struct Message {
     pub reference: Option<String>,
     /// The trunk that took it; `None`: none yet.
     pub trunk: Option<TrunkName>,
+    /// What became of each part; empty: it is carried whole.
+    pub parts: Vec<Part>,
     /// Whether it may have been handed on twice.
     pub maybe_duplicate: bool,
     /// When it was accepted.
@@ -129,6 +138,12 @@ impl Message {
 pub(crate) fn message_row(keys: &Keys, rng: &mut ChaCha20Rng, message: &Message) -> MessageRow {
     let id = message.message_id;
     let to = NumberColumns::seal(keys, rng, MESSAGE_TO, id.0, &message.to);
+    let from = message.from.as_ref();
+    let from = from.map(|from| NumberColumns::seal(keys, rng, MESSAGE_FROM, id.0, from));
+    let (from_sealed, from_masked) = match from {
+        Some(from) => (from.sealed, Some(from.masked)),
+        None => (None, None),
+    };
     let seal_text = |text: &String| keys.seal(rng, MESSAGE_TEXT, id.0, text.as_bytes());
     MessageRow {
         message_id: id,
@@ -151,6 +166,9 @@ pub(crate) fn message_row(keys: &Keys, rng: &mut ChaCha20Rng, message: &Message)
         created_at: message.created_at,
         valid_until: message.valid_until,
         updated_at: message.updated_at,
+        parts: part::encode(&message.parts),
+        from_sealed,
+        from_masked,
     }
 }
 
@@ -163,6 +181,7 @@ pub(crate) fn message_change_row(message: &Message) -> MessageChangeRow {
         trunk: message.trunk.as_ref().map(|trunk| trunk.as_str().to_owned()),
         maybe_duplicate: message.maybe_duplicate,
         updated_at: message.updated_at,
+        parts: part::encode(&message.parts),
     }
 }
 
@@ -171,6 +190,9 @@ pub(crate) fn message(keys: &Keys, row: MessageRow) -> Result<Message, StoreErro
     let id = row.message_id;
     let to =
         table.stored_number(keys, MESSAGE_TO, id.0, row.to_sealed.as_deref(), row.to_masked)?;
+    let from = row.from_masked.map(|masked| {
+        table.stored_number(keys, MESSAGE_FROM, id.0, row.from_sealed.as_deref(), masked)
+    });
     let unseal_text = |sealed: Vec<u8>| table.unseal(keys, MESSAGE_TEXT, id.0, &sealed);
     let trunk = row.trunk.as_deref().map(TrunkName::parse).transpose();
     Ok(Message {
@@ -183,6 +205,8 @@ pub(crate) fn message(keys: &Keys, row: MessageRow) -> Result<Message, StoreErro
         detail: row.detail,
         to,
         sender: row.sender,
+        from: from.transpose()?,
+        parts: table.column("parts", part::decode(row.parts.as_deref()))?,
         text: row.text_sealed.map(unseal_text).transpose()?,
         encoding: row.encoding,
         segments: table.number("segments", row.segments)?,

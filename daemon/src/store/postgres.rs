@@ -295,6 +295,7 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     put(connection, sql::PUT_UNALLOCATED, writes.unallocated).await?;
     put(connection, sql::INSERT_MESSAGES, writes.new_messages).await?;
     put(connection, sql::UPDATE_MESSAGES, writes.changed_messages).await?;
+    put(connection, sql::INSERT_SUBMITTED, writes.submitted).await?;
     put(connection, sql::INSERT_API_KEYS, writes.new_api_keys).await?;
     put(connection, sql::PUT_API_KEYS, writes.api_keys).await
 }
@@ -323,6 +324,7 @@ async fn keep_house(
         (sql::FORGET_LIMITS, chore.now),
         (sql::FORGET_TAILS, chore.tails_before),
         (sql::FORGET_UNALLOCATED, chore.now),
+        (sql::FORGET_SUBMITTED, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -9,7 +9,9 @@ use crate::clock::Timestamp;
 use crate::ids::{CallId, MessageId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
-use crate::store::row::{ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, TailRow};
+use crate::store::row::{
+    ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, SubmittedRow, TailRow,
+};
 use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
 use crate::store::{MessageFilter, postgres, sqlite};
@@ -290,6 +292,24 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<MessageRow>, StoreError> {
         fetch!(self, fetch_all, UNFINISHED_MESSAGES, after, i64::from(limit))
+    }
+
+    pub(crate) async fn overdue_messages(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        fetch!(self, fetch_all, OVERDUE_MESSAGES, from, before, i64::from(limit))
+    }
+
+    pub(crate) async fn submitted(
+        &self,
+        link: &str,
+        ids: &[String; 3],
+    ) -> Result<Vec<SubmittedRow>, StoreError> {
+        let [first, second, third] = ids;
+        fetch!(self, fetch_all, SUBMITTED, link, first, second, third)
     }
 
     pub(crate) async fn tails_of(

@@ -9,7 +9,9 @@ use crate::store::StoreError;
 use crate::store::api_key::ApiKeyId;
 use crate::store::idempotency::Idempotency;
 use crate::store::limit::Limit;
-use crate::store::message::{ChangeMessage, CreateMessage, MessageChanged, MessageCreated};
+use crate::store::message::{
+    ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
+};
 use crate::store::retention::{Chore, ChoreReport};
 use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
@@ -50,6 +52,7 @@ pub(crate) enum Request {
     Apply(Box<Task<ApplyAsk, Applied>>),
     CreateMessage(Box<Task<CreateMessageAsk, MessageCreated>>),
     ChangeMessage(Box<Task<ChangeMessage, MessageChanged>>),
+    ChangePart(Box<Task<ChangePart, MessageChanged>>),
     Unallocated(Task<UnallocatedRow, ()>),
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
     RevokeApiKey(Task<(ApiKeyId, Timestamp), bool>),
@@ -66,6 +69,7 @@ impl Request {
             Self::Apply(task) => task.finish(failure),
             Self::CreateMessage(task) => task.finish(failure),
             Self::ChangeMessage(task) => task.finish(failure),
+            Self::ChangePart(task) => task.finish(failure),
             Self::Unallocated(task) => task.finish(failure),
             Self::CreateApiKey(task) => task.finish(failure),
             Self::RevokeApiKey(task) => task.finish(failure),

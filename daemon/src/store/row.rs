@@ -252,6 +252,20 @@ row! {
         created_at: Timestamp,
         valid_until: Timestamp,
         updated_at: Timestamp,
+        parts: Option<String>,
+        from_sealed: Option<Vec<u8>>,
+        from_masked: Option<String>,
+    }
+}
+
+row! {
+    /// Under which id a message centre took a part of a text.
+    SubmittedRow {
+        link: String,
+        remote_id: String,
+        message_id: MessageId,
+        part: i32,
+        submitted_at: Timestamp,
     }
 }
 
@@ -265,6 +279,7 @@ row! {
         trunk: Option<String>,
         maybe_duplicate: bool,
         updated_at: Timestamp,
+        parts: Option<String>,
     }
 }
 

@@ -162,6 +162,7 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::PUT_UNALLOCATED.execute(connection, writes.unallocated).await?;
     sql::INSERT_MESSAGES.execute(connection, writes.new_messages).await?;
     sql::UPDATE_MESSAGES.execute(connection, writes.changed_messages).await?;
+    sql::INSERT_SUBMITTED.execute(connection, writes.submitted).await?;
     sql::INSERT_API_KEYS.execute(connection, writes.new_api_keys).await?;
     sql::PUT_API_KEYS.execute(connection, writes.api_keys).await?;
     Ok(())
@@ -177,6 +178,7 @@ async fn keep_house(
         (sql::FORGET_LIMITS, chore.now),
         (sql::FORGET_TAILS, chore.tails_before),
         (sql::FORGET_UNALLOCATED, chore.now),
+        (sql::FORGET_SUBMITTED, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -79,6 +79,8 @@ async fn fill(world: &World) -> Verification {
         detail: None,
         to: TO.parse::<E164>().unwrap().into(),
         sender: None,
+        from: None,
+        parts: Vec::new(),
         text: Some("password 4711".to_owned()),
         encoding: "utf8".to_owned(),
         segments: 1,

@@ -69,6 +69,8 @@ async fn the_wording_of_a_text_goes_after_a_day(world: World) {
         detail: None,
         to: "+79161234567".parse::<dialplans::E164>().unwrap().into(),
         sender: None,
+        from: None,
+        parts: Vec::new(),
         text: Some("hello".to_owned()),
         encoding: "gsm7".to_owned(),
         segments: 1,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use daemon::ids::MessageId;
 use daemon::store::{
-    ChangeMessage, CreateMessage, Direction, Idempotency, Message, MessageChange, MessageChanged,
-    MessageCreated, MessageFilter, MessageStatus, Who,
+    ChangeMessage, ChangePart, CreateMessage, Direction, Idempotency, Message, MessageChange,
+    MessageChanged, MessageCreated, MessageFilter, MessageStatus, Part, PartEvent, PartStatus, Who,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -18,6 +18,7 @@ on_both! {
     a_text_reads_back_as_it_was_stored_and_moves_to_its_end,
     a_repeated_text_is_stored_once,
     texts_are_listed_narrowed_and_the_unfinished_ones_apart,
+    parts_move_by_themselves_and_are_found_by_the_id_of_the_message_centre,
 }
 
 fn message(world: &World, place: u8) -> Message {
@@ -32,6 +33,8 @@ fn message(world: &World, place: u8) -> Message {
         detail: None,
         to: format!("+7916123456{place}").parse::<dialplans::E164>().unwrap().into(),
         sender: Some("EXAMPLE".to_owned()),
+        from: None,
+        parts: Vec::new(),
         text: Some("Ваш код 4711".to_owned()),
         encoding: "utf8".to_owned(),
         segments: 1,
@@ -134,4 +137,43 @@ async fn texts_are_listed_narrowed_and_the_unfinished_ones_apart(world: World) {
     assert_eq!(unfinished[0].text.as_deref(), Some("Ваш код 4711"));
     let rest = world.store.unfinished_messages(Some(ids[0]), 10).await.unwrap();
     assert_eq!(rest.len(), 1);
+}
+
+async fn parts_move_by_themselves_and_are_found_by_the_id_of_the_message_centre(world: World) {
+    let mut message = message(&world, 1);
+    message.parts = vec![Part::accepted(world.clock.now()); 2];
+    message.from = Some("+79161234560".parse::<dialplans::E164>().unwrap().into());
+    create(&world, &message).await;
+    let id = message.message_id;
+    let read = || async { world.store.message(&Who::Gateway, id).await.unwrap().unwrap() };
+    assert_eq!(read().await, message);
+    let change = |part, event| {
+        let detail = Some("smpp_0".to_owned());
+        let change =
+            ChangePart { message_id: id, part, link: "centre".parse().unwrap(), event, detail };
+        async { world.store.change_part(change).await.unwrap() }
+    };
+    let refused = change(0, PartEvent::Told(PartStatus::Delivered)).await;
+    assert!(matches!(refused, MessageChanged::Ended(_)), "nobody has it");
+    for (part, remote) in [(0, "3e8"), (1, "3e9")] {
+        let sending = change(part, PartEvent::Sending).await;
+        assert!(matches!(sending, MessageChanged::Stored(_)));
+        let again = change(part, PartEvent::Sending).await;
+        assert!(matches!(again, MessageChanged::Ended(_)), "one hand at a time");
+        change(part, PartEvent::Taken(Some(remote.to_owned()))).await;
+    }
+    assert_eq!(read().await.status, MessageStatus::Sent);
+    let ids = ["1001", "3e9", "4097"].map(str::to_owned);
+    let found = world.store.submitted("centre", &ids).await.unwrap();
+    assert_eq!(found.iter().map(|it| (it.message_id, it.part)).collect::<Vec<_>>(), [(id, 1)]);
+    assert!(world.store.submitted("other", &ids).await.unwrap().is_empty());
+    let (until, second) = (message.valid_until, Duration::from_secs(1));
+    let overdue = |before| world.store.overdue_messages(until, before, 10);
+    assert_eq!(overdue(until).await.unwrap().len(), 0);
+    assert_eq!(overdue(until + second).await.unwrap()[0].message_id, id);
+    change(0, PartEvent::Told(PartStatus::Delivered)).await;
+    change(1, PartEvent::Told(PartStatus::Failed)).await;
+    let ended = read().await;
+    assert_eq!((ended.status, ended.version), (MessageStatus::Failed, 7));
+    assert_eq!(overdue(until + second).await.unwrap().len(), 0);
 }

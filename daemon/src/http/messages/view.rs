@@ -40,7 +40,7 @@ pub struct MessageView {
     pub trunk: Option<String>,
     /// Whether the phone may show it twice.
     pub maybe_duplicate: bool,
-    /// What became of each part.
+    /// What became of each part that was sent by itself.
     pub deliveries: Vec<DeliveryView>,
     /// The client's own reference.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,26 +53,49 @@ pub struct MessageView {
     pub updated_at: String,
 }
 
+fn deliveries(message: &Message) -> Vec<DeliveryView> {
+    if message.parts.is_empty() {
+        let status = message.status.as_str();
+        let updated_at = message.updated_at.to_string();
+        return vec![DeliveryView {
+            segment: 1,
+            status,
+            detail: message.detail.clone(),
+            updated_at,
+        }];
+    }
+    let view = |(place, part): (u16, &crate::store::Part)| DeliveryView {
+        segment: place,
+        status: part.status.as_str(),
+        detail: part.detail.clone(),
+        updated_at: part.updated_at.to_string(),
+    };
+    (1..).zip(&message.parts).map(view).collect()
+}
+
 /// What became of one part of a text.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryView {
     /// From 1.
     pub segment: u16,
-    /// As the text's status.
+    /// As the text's status, or `sending` while its answer is awaited.
     pub status: &'static str,
+    /// Why it stands so, such as `smpp_11` (the status of SMPP) or `receipt_001`.
+    pub detail: Option<String>,
+    /// When it changed last.
+    pub updated_at: String,
 }
 
 impl MessageView {
     /// Shows one; `full` shows number and text too.
     pub fn new(message: &Message, full: bool) -> Self {
-        let status = message.status.as_str();
         Self {
             id: message.message_id.to_string(),
             live: message.live,
             version: message.version,
             direction: message.direction.as_str(),
-            status,
+            status: message.status.as_str(),
             detail: message.detail.clone(),
             to: number(&message.to, full),
             sender: message.sender.clone(),
@@ -81,9 +104,7 @@ impl MessageView {
             encoding: message.encoding.clone(),
             trunk: message.trunk.as_ref().map(ToString::to_string),
             maybe_duplicate: message.maybe_duplicate,
-            deliveries: (1..=message.segments)
-                .map(|segment| DeliveryView { segment, status })
-                .collect(),
+            deliveries: deliveries(message),
             reference: message.reference.clone(),
             created_at: message.created_at.to_string(),
             valid_until: message.valid_until.to_string(),

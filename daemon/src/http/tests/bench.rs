@@ -69,6 +69,7 @@ pub(super) struct Bench {
     pub(super) script: Script,
     router: Router,
     folder: TempDir,
+    config: String,
     /// A key of the account `default` with every scope of an account.
     pub(super) key: String,
 }
@@ -117,10 +118,20 @@ impl Bench {
 
     /// A call loop that takes so many commands at once.
     pub(super) async fn with_room(room: usize) -> Self {
+        Self::with_config(room, CONFIG.to_owned()).await
+    }
+
+    /// Texts go to this message centre, whose link is up when it has been accepted.
+    pub(super) async fn with_centre(section: &str) -> Self {
+        let config = CONFIG.replace("default = \"north\"", "default = \"centre\"");
+        Self::with_config(64, format!("{config}{section}")).await
+    }
+
+    async fn with_config(room: usize, config: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (app, script) = open(&folder, room).await;
+        let (app, script) = open(&folder, room, &config).await;
         let router = crate::http::router(&app);
-        let mut bench = Self { app, script, router, folder, key: String::new() };
+        let mut bench = Self { app, script, router, folder, config, key: String::new() };
         bench.key = bench.make_key(Some("default"), true, "verify,messages,calls").await;
         bench
     }
@@ -132,8 +143,9 @@ impl Bench {
 
     /// The process dies, and another starts on its database.
     pub(super) async fn restart(&mut self) {
+        self.app.stop().cancel();
         self.app.store().close().await;
-        let (app, script) = open(&self.folder, 64).await;
+        let (app, script) = open(&self.folder, 64, &self.config).await;
         self.router = crate::http::router(&app);
         (self.app, self.script) = (app, script);
     }
@@ -224,8 +236,8 @@ pub(super) fn with_idempotency(mut request: Request<Body>, key: &str) -> Request
     request
 }
 
-async fn open(folder: &TempDir, room: usize) -> (App, Script) {
-    let source = Source { name: "test.toml", text: CONFIG };
+async fn open(folder: &TempDir, room: usize, text: &str) -> (App, Script) {
+    let source = Source { name: "test.toml", text };
     let config = config::parse(&[source]).unwrap_or_else(|report| panic!("{report}")).config;
     let location = Location::Sqlite(folder.path().join("dozvon.db"));
     let randomness = Randomness::from_system().unwrap();
@@ -249,6 +261,7 @@ async fn open(folder: &TempDir, room: usize) -> (App, Script) {
         stop: CancellationToken::new(),
         metrics: None,
     });
+    crate::messages::smpp::start(&app, std::collections::BTreeMap::new());
     (app, script)
 }
 

@@ -1,5 +1,7 @@
 //! The requests of a batch, in order of arrival, against what was read.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha20Rng;
@@ -14,12 +16,8 @@ use crate::store::convert::{
 };
 use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitLog, LimitReached, LimitUse};
-use crate::store::message::{
-    ChangeMessage, Message, MessageChanged, MessageCreated, message_change_row, message_row,
-};
-use crate::store::request::{
-    ApplyAsk, CreateAsk, CreateMessageAsk, IdempotencyHashes, Request, tail_hash,
-};
+use crate::store::message::Message;
+use crate::store::request::{ApplyAsk, CreateAsk, IdempotencyHashes, Request, tail_hash};
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow};
 use crate::store::sql_types::Key;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
@@ -141,6 +139,7 @@ impl<'a> Plan<'a> {
                 Request::ChangeMessage(task) => {
                     task.answer = Some(self.change_message(&task.ask));
                 }
+                Request::ChangePart(task) => task.answer = Some(self.change_part(&task.ask)),
                 Request::Unallocated(task) => {
                     self.writes.unallocated.retain(|row| row.to_hmac != task.ask.to_hmac);
                     self.writes.unallocated.push(task.ask.clone());
@@ -180,19 +179,7 @@ impl<'a> Plan<'a> {
                 changes.insert(id.0, held.after.version);
             }
         }
-        for (id, held) in std::mem::take(&mut self.messages) {
-            match held.before {
-                None => {
-                    let row = message_row(self.keys, self.rng, &held.after);
-                    self.writes.new_messages.push(row);
-                }
-                Some(before) if before.version != held.after.version => {
-                    self.writes.changed_messages.push(message_change_row(&held.after));
-                    changes.insert(id.0, held.after.version);
-                }
-                Some(_) => {}
-            }
-        }
+        self.write_messages(&mut changes);
         let known = &self.known_limits;
         for (hash, row) in self.counted {
             let writes = &mut self.writes;
@@ -387,35 +374,6 @@ impl<'a> Plan<'a> {
             Some(held) => Applied::Refused { verification: Box::new(held.after.clone()), refusal },
             None => Applied::NotFound,
         }
-    }
-
-    fn create_message(&mut self, ask: &CreateMessageAsk) -> MessageCreated {
-        let create = &ask.create;
-        match self.kept(ask.idempotency) {
-            Kept::Fresh => {}
-            Kept::Replay(response) => return MessageCreated::Replayed(response),
-            Kept::OtherRequest => return MessageCreated::OtherRequest,
-        }
-        if let Some(reached) = self.reached(&create.limits, &ask.limits) {
-            return MessageCreated::Limit(reached);
-        }
-        self.count(&create.limits, &ask.limits);
-        let message = create.message.clone();
-        let held = Held { before: None, after: message.clone() };
-        self.messages.insert(message.message_id, held);
-        let response = self.keep(ask.idempotency, create.idempotency.as_ref(), &message);
-        MessageCreated::Stored { message: Box::new(message), response }
-    }
-
-    fn change_message(&mut self, ask: &ChangeMessage) -> MessageChanged {
-        let Some(held) = self.messages.get_mut(&ask.message_id) else {
-            return MessageChanged::NotFound;
-        };
-        if !held.after.status.is_open() {
-            return MessageChanged::Ended(Box::new(held.after.clone()));
-        }
-        held.after.change(self.now, &ask.change);
-        MessageChanged::Stored(Box::new(held.after.clone()))
     }
 
     fn kept(&self, hashes: Option<IdempotencyHashes>) -> Kept {

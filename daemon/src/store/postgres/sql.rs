@@ -1,5 +1,12 @@
 //! The SQL of Postgres. A batch is one statement for each table, over arrays.
 
+mod message;
+
+pub(crate) use message::{
+    INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
+    LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
+};
+
 macro_rules! verification_columns {
     () => {
         "
@@ -56,15 +63,6 @@ macro_rules! tail_columns {
     };
 }
 
-macro_rules! message_columns {
-    () => {
-        "
-     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
-     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
-     created_at, valid_until, updated_at"
-    };
-}
-
 macro_rules! api_key_columns {
     () => {
         "
@@ -110,14 +108,6 @@ pub(crate) const LOAD_TAILS: &str = concat!(
     tail_columns!(),
     "
      from shown_tail where to_hmac = any($1)"
-);
-
-pub(crate) const LOAD_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id = any($1)
-     order by message_id for update"
 );
 
 pub(crate) const LOAD_API_KEYS: &str = concat!(
@@ -252,43 +242,6 @@ pub(crate) const LIST_CALLS_TO: &str = concat!(
      order by call_id desc limit $5"
 );
 
-pub(crate) const LIST_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id < $1 and message_id >= $2
-     and ($4::boolean is null or live = $4)
-     and ($6::text is null or status = $6)
-     and ($7::text is null or direction = $7)
-     and ($8::text is null or reference = $8)
-     order by message_id desc limit $5"
-);
-
-pub(crate) const LIST_MESSAGES_ACCOUNT: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where account = $3 and message_id < $1 and message_id >= $2
-     and ($4::boolean is null or live = $4)
-     and ($6::text is null or status = $6)
-     and ($7::text is null or direction = $7)
-     and ($8::text is null or reference = $8)
-     order by message_id desc limit $5"
-);
-
-pub(crate) const LIST_MESSAGES_TO: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where to_hmac = $9 and message_id < $1 and message_id >= $2
-     and ($3::text is null or account = $3)
-     and ($4::boolean is null or live = $4)
-     and ($6::text is null or status = $6)
-     and ($7::text is null or direction = $7)
-     and ($8::text is null or reference = $8)
-     order by message_id desc limit $5"
-);
-
 // Left behind by a process that stopped: after an id, at most so many, oldest first.
 
 pub(crate) const OPEN_VERIFICATION_IDS: &str = "
@@ -303,15 +256,6 @@ pub(crate) const UNFINISHED_CALLS: &str = concat!(
      order by call_id limit $2"
 );
 
-pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id > $1
-     and direction = 'outbound' and status in ('accepted', 'sent')
-     order by message_id limit $2"
-);
-
 // Single rows.
 
 pub(crate) const CALL: &str = concat!(
@@ -319,13 +263,6 @@ pub(crate) const CALL: &str = concat!(
     call_columns!(),
     "
      from call where call_id = $1"
-);
-
-pub(crate) const MESSAGE: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id = $1"
 );
 
 pub(crate) const LIMITS: &str = concat!(
@@ -463,17 +400,6 @@ pub(crate) const PUT_UNALLOCATED: &str = "
      on conflict (to_hmac) do update set
      until = excluded.until";
 
-pub(crate) const INSERT_MESSAGES: &str = "
-     insert into message (
-     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
-     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
-     created_at, valid_until, updated_at)
-     select * from unnest(
-     $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::text[],
-     $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::bytea[],
-     $13::text[], $14::integer[], $15::text[], $16::text[], $17::boolean[],
-     $18::timestamptz[], $19::timestamptz[], $20::timestamptz[])";
-
 pub(crate) const INSERT_API_KEYS: &str = "
      insert into api_key (
      api_key_id, secret_sha256, account, live, scopes, networks, label, created_at,
@@ -522,16 +448,6 @@ pub(crate) const UPDATE_CALLS: &str = "
      timeline, status, q850, retry_after_ms)
      where t.call_id = any($1) and t.call_id = u.call_id";
 
-pub(crate) const UPDATE_MESSAGES: &str = "
-     update message as t set
-     version = u.version, status = u.status, detail = u.detail, trunk = u.trunk,
-     maybe_duplicate = u.maybe_duplicate, updated_at = u.updated_at
-     from unnest(
-     $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::boolean[],
-     $7::timestamptz[]) as u (
-     message_id, version, status, detail, trunk, maybe_duplicate, updated_at)
-     where t.message_id = any($1) and t.message_id = u.message_id";
-
 pub(crate) const DELETE_OPEN: &str =
     "delete from open_verification where verification_id = any($1)";
 
@@ -577,12 +493,16 @@ pub(crate) const BLANK_CALLS: &str = "
      where call_id >= $1 and call_id < $2";
 
 pub(crate) const BLANK_MESSAGES: &str = "
-     update message set to_sealed = null, to_hmac = null
+     update message set to_sealed = null, to_hmac = null, from_sealed = null
      where message_id >= $1 and message_id < $2";
 
 pub(crate) const BLANK_TEXTS: &str = "
      update message set text_sealed = null
      where message_id >= $1 and message_id < $2";
+
+pub(crate) const FORGET_SUBMITTED: &str = "
+     delete from submitted_part where ctid in (
+     select ctid from submitted_part where submitted_at < $1 limit $2)";
 
 pub(crate) const MAKE_WEEK: &str = "select make_week($1, $2, $3)";
 

@@ -1,12 +1,18 @@
 //! The SQL of SQLite. A batch is a few statements for each table, of many rows each.
 
 mod housekeeping;
+mod message;
 
 use crate::store::sqlite::rows::Rows;
 pub(crate) use housekeeping::{
     BLANK_CALLS, BLANK_MESSAGES, BLANK_TEXTS, BLANK_VERIFICATIONS, DELETE_CALLS, DELETE_MESSAGES,
-    DELETE_STEPS, DELETE_VERIFICATIONS, FORGET_IDEMPOTENCY, FORGET_LIMITS, FORGET_TAILS,
-    FORGET_UNALLOCATED, STRETCH_OF_CALLS, STRETCH_OF_MESSAGES, STRETCH_OF_VERIFICATIONS,
+    DELETE_STEPS, DELETE_VERIFICATIONS, FORGET_IDEMPOTENCY, FORGET_LIMITS, FORGET_SUBMITTED,
+    FORGET_TAILS, FORGET_UNALLOCATED, STRETCH_OF_CALLS, STRETCH_OF_MESSAGES,
+    STRETCH_OF_VERIFICATIONS,
+};
+pub(crate) use message::{
+    INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
+    LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
 };
 
 macro_rules! verification_columns {
@@ -65,15 +71,6 @@ macro_rules! tail_columns {
     };
 }
 
-macro_rules! message_columns {
-    () => {
-        "
-     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
-     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
-     created_at, valid_until, updated_at"
-    };
-}
-
 macro_rules! api_key_columns {
     () => {
         "
@@ -119,14 +116,6 @@ pub(crate) const LOAD_TAILS: &str = concat!(
     tail_columns!(),
     "
      from shown_tail where to_hmac in (select unhex(value) from json_each(?1))"
-);
-
-pub(crate) const LOAD_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id in (select unhex(value) from json_each(?1))
-     order by message_id"
 );
 
 pub(crate) const LOAD_API_KEYS: &str = concat!(
@@ -261,43 +250,6 @@ pub(crate) const LIST_CALLS_TO: &str = concat!(
      order by call_id desc limit ?5"
 );
 
-pub(crate) const LIST_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id < ?1 and message_id >= ?2
-     and (?4 is null or live = ?4)
-     and (?6 is null or status = ?6)
-     and (?7 is null or direction = ?7)
-     and (?8 is null or reference = ?8)
-     order by message_id desc limit ?5"
-);
-
-pub(crate) const LIST_MESSAGES_ACCOUNT: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where account = ?3 and message_id < ?1 and message_id >= ?2
-     and (?4 is null or live = ?4)
-     and (?6 is null or status = ?6)
-     and (?7 is null or direction = ?7)
-     and (?8 is null or reference = ?8)
-     order by message_id desc limit ?5"
-);
-
-pub(crate) const LIST_MESSAGES_TO: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where to_hmac = ?9 and message_id < ?1 and message_id >= ?2
-     and (?3 is null or account = ?3)
-     and (?4 is null or live = ?4)
-     and (?6 is null or status = ?6)
-     and (?7 is null or direction = ?7)
-     and (?8 is null or reference = ?8)
-     order by message_id desc limit ?5"
-);
-
 // Left behind by a process that stopped: after an id, at most so many, oldest first.
 
 pub(crate) const OPEN_VERIFICATION_IDS: &str = "
@@ -312,15 +264,6 @@ pub(crate) const UNFINISHED_CALLS: &str = concat!(
      order by call_id limit ?2"
 );
 
-pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id > ?1
-     and direction = 'outbound' and status in ('accepted', 'sent')
-     order by message_id limit ?2"
-);
-
 // Single rows.
 
 pub(crate) const CALL: &str = concat!(
@@ -328,13 +271,6 @@ pub(crate) const CALL: &str = concat!(
     call_columns!(),
     "
      from call where call_id = ?1"
-);
-
-pub(crate) const MESSAGE: &str = concat!(
-    "select",
-    message_columns!(),
-    "
-     from message where message_id = ?1"
 );
 
 pub(crate) const LIMITS: &str = concat!(
@@ -481,16 +417,6 @@ pub(crate) const PUT_UNALLOCATED: Rows = Rows {
      until = excluded.until",
 };
 
-pub(crate) const INSERT_MESSAGES: Rows = Rows {
-    head: "
-     insert into message (
-     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
-     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
-     created_at, valid_until, updated_at)
-     values ",
-    tail: "",
-};
-
 pub(crate) const INSERT_API_KEYS: Rows = Rows {
     head: "
      insert into api_key (
@@ -540,18 +466,6 @@ pub(crate) const UPDATE_CALLS: Rows = Rows {
      ended_at = u.ended_at, outcome = u.outcome, timeline = u.timeline, status = u.status,
      q850 = u.q850, retry_after_ms = u.retry_after_ms
      from u where t.call_id = u.call_id",
-};
-
-pub(crate) const UPDATE_MESSAGES: Rows = Rows {
-    head: "
-     with u (
-     message_id, version, status, detail, trunk, maybe_duplicate, updated_at)
-     as (values ",
-    tail: ")
-     update message as t set
-     version = u.version, status = u.status, detail = u.detail, trunk = u.trunk,
-     maybe_duplicate = u.maybe_duplicate, updated_at = u.updated_at
-     from u where t.message_id = u.message_id",
 };
 
 pub(crate) const DELETE_OPEN: &str = "

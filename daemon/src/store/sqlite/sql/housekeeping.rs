@@ -40,7 +40,7 @@ pub(crate) const BLANK_CALLS: &str = "
      where call_id >= ?1 and call_id < ?2";
 
 pub(crate) const BLANK_MESSAGES: &str = "
-     update message set to_sealed = null, to_hmac = null
+     update message set to_sealed = null, to_hmac = null, from_sealed = null
      where message_id >= ?1 and message_id < ?2";
 
 pub(crate) const BLANK_TEXTS: &str = "
@@ -54,3 +54,8 @@ pub(crate) const DELETE_STEPS: &str = "delete from step where verification_id < 
 pub(crate) const DELETE_CALLS: &str = "delete from call where call_id < ?1";
 
 pub(crate) const DELETE_MESSAGES: &str = "delete from message where message_id < ?1";
+
+pub(crate) const FORGET_SUBMITTED: &str = "
+     delete from submitted_part where (link, remote_id, message_id, part) in (
+     select link, remote_id, message_id, part from submitted_part
+     where submitted_at < ?1 limit ?2)";

@@ -1,0 +1,149 @@
+//! What a message centre delivers: receipts. Each is answered after it is stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialplans::{E164, TrunkName};
+use rusmpp::CommandStatus;
+use rusmpp::pdus::DeliverSm;
+use rusmpp::tlvs::TlvValue;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::receipt::{self, Fate, Receipt};
+use super::session::Delivery;
+use crate::app::App;
+use crate::store::{ChangePart, PartEvent, PartStatus, StoreError, Submitted, Who};
+
+/// Deliveries that are worked on at one time.
+const AT_ONCE: usize = 32;
+/// A receipt may overtake the writing down of the answer to its submit: so often it is looked for
+/// again, after waits that double.
+const LOOKS: u32 = 5;
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// Works until the link's sender is gone.
+pub(super) async fn run(app: App, link: TrunkName, mut arrived: mpsc::Receiver<Delivery>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let delivery = tokio::select! {
+            delivery = arrived.recv() => delivery,
+            () = app.stop().cancelled() => None,
+        };
+        let Some(delivery) = delivery else { return };
+        let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
+        let (task_app, link) = (app.clone(), link.clone());
+        app.tasks().spawn(async move {
+            let status = take(&task_app, &link, &delivery.deliver).await;
+            delivery.answer(status).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn take(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStatus {
+    // Message type, bits 2 to 5 (SMPP 3.4 section 5.2.12): a receipt or an intermediate one.
+    match u8::from(deliver.esm_class) & 0x3c {
+        0x04 | 0x20 => settle(app, link, deliver).await,
+        _ => {
+            tracing::warn!(%link, "a text came in, and nobody takes it");
+            CommandStatus::EsmeRxRAppn
+        }
+    }
+}
+
+async fn settle(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStatus {
+    let Some(receipt) = read(deliver) else {
+        tracing::warn!(%link, "a receipt names no part or no state");
+        return CommandStatus::EsmeRok;
+    };
+    let status = match receipt.fate {
+        // It says nothing that is not known.
+        Fate::Underway => return CommandStatus::EsmeRok,
+        Fate::Delivered => PartStatus::Delivered,
+        Fate::Expired => PartStatus::Expired,
+        Fate::Failed => PartStatus::Failed,
+        Fate::Rejected => PartStatus::Rejected,
+        Fate::Unknown => PartStatus::Unknown,
+    };
+    let from = format!("+{}", deliver.source_addr.as_str().trim_start_matches('+'));
+    match find(app, link, &receipt.remote_id, from.parse().ok()).await {
+        Ok(Some(found)) => {
+            let word = match receipt.error {
+                Some(error) => format!("receipt_{error}"),
+                None => "receipt".to_owned(),
+            };
+            let change = ChangePart {
+                message_id: found.message_id,
+                part: found.part,
+                link: link.clone(),
+                event: PartEvent::Told(status),
+                detail: Some(word),
+            };
+            match app.store().change_part(change).await {
+                // A second receipt, or one that comes after the end, changes nothing.
+                Ok(_) => CommandStatus::EsmeRok,
+                Err(error) => later(link, error),
+            }
+        }
+        Ok(None) => {
+            tracing::info!(%link, "a receipt names a part that we did not submit");
+            CommandStatus::EsmeRok
+        }
+        Err(error) => later(link, error),
+    }
+}
+
+/// The centre keeps it and delivers it again.
+fn later(link: &TrunkName, error: StoreError) -> CommandStatus {
+    tracing::warn!(%link, %error, "a delivery was not stored");
+    CommandStatus::EsmeRxTAppn
+}
+
+fn read(deliver: &DeliverSm) -> Option<Receipt> {
+    let (mut remote_id, mut state, mut payload) = (None, None, None);
+    for value in deliver.tlvs().iter().filter_map(|tlv| tlv.value()) {
+        match value {
+            TlvValue::ReceiptedMessageId(id) => remote_id = Some(id.as_str()),
+            TlvValue::MessageState(found) => state = Some(u8::from(*found)),
+            TlvValue::MessagePayload(found) => payload = Some(found.value.as_ref()),
+            _ => {}
+        }
+    }
+    let text: &[u8] = payload.unwrap_or_else(|| deliver.short_message().as_ref());
+    receipt::read(text, remote_id, state)
+}
+
+/// The part that a receipt means. Where an id may be read in two ways or has come again, the part
+/// that went to the phone which the receipt names is meant.
+async fn find(
+    app: &App,
+    link: &TrunkName,
+    remote_id: &str,
+    phone: Option<E164>,
+) -> Result<Option<Submitted>, StoreError> {
+    let ids = receipt::candidates(remote_id);
+    let mut wait = FIRST_LOOK;
+    for look in 0..LOOKS {
+        if look > 0 {
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        let found = app.store().submitted(link.as_str(), &ids).await?;
+        let mut plain = None;
+        for submitted in found {
+            let message = app.store().message(&Who::Gateway, submitted.message_id).await?;
+            let Some(message) = message else { continue };
+            if phone.is_some() && message.to.full() == phone {
+                return Ok(Some(submitted));
+            }
+            // A centre may write the phone in a form of its own: then only the very id counts.
+            if submitted.remote_id == ids[0] && plain.is_none() {
+                plain = Some(submitted);
+            }
+        }
+        if plain.is_some() {
+            return Ok(plain);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,118 @@
+//! Texts.
+
+macro_rules! message_columns {
+    () => {
+        "
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at, parts, from_sealed, from_masked"
+    };
+}
+
+pub(crate) const LOAD_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id = any($1)
+     order by message_id for update"
+);
+
+pub(crate) const LIST_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id < $1 and message_id >= $2
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+pub(crate) const LIST_MESSAGES_ACCOUNT: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where account = $3 and message_id < $1 and message_id >= $2
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+pub(crate) const LIST_MESSAGES_TO: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where to_hmac = $9 and message_id < $1 and message_id >= $2
+     and ($3::text is null or account = $3)
+     and ($4::boolean is null or live = $4)
+     and ($6::text is null or status = $6)
+     and ($7::text is null or direction = $7)
+     and ($8::text is null or reference = $8)
+     order by message_id desc limit $5"
+);
+
+pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id > $1
+     and direction = 'outbound' and status in ('accepted', 'sent')
+     order by message_id limit $2"
+);
+
+pub(crate) const MESSAGE: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where message_id = $1"
+);
+
+pub(crate) const INSERT_MESSAGES: &str = "
+     insert into message (
+     message_id, account, live, version, direction, status, detail, to_sealed, to_hmac,
+     to_masked, sender, text_sealed, encoding, segments, reference, trunk, maybe_duplicate,
+     created_at, valid_until, updated_at, parts, from_sealed, from_masked)
+     select * from unnest(
+     $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::text[],
+     $7::text[], $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::bytea[],
+     $13::text[], $14::integer[], $15::text[], $16::text[], $17::boolean[],
+     $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[],
+     $22::bytea[], $23::text[])";
+
+pub(crate) const UPDATE_MESSAGES: &str = "
+     update message as t set
+     version = u.version, status = u.status, detail = u.detail, trunk = u.trunk,
+     maybe_duplicate = u.maybe_duplicate, updated_at = u.updated_at,
+     parts = u.parts
+     from unnest(
+     $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+     $7::timestamptz[], $8::text[]) as u (
+     message_id, version, status, detail, trunk, maybe_duplicate, updated_at, parts)
+     where t.message_id = any($1) and t.message_id = u.message_id";
+
+pub(crate) const INSERT_SUBMITTED: &str = "
+     insert into submitted_part (
+     link, remote_id, message_id, part, submitted_at)
+     select * from unnest(
+     $1::text[], $2::text[], $3::uuid[], $4::integer[], $5::timestamptz[])
+     on conflict (link, remote_id, message_id, part) do nothing";
+
+/// Those whose parts wait for a receipt in vain: the time of validity from which, before which,
+/// at most so many.
+pub(crate) const OVERDUE_MESSAGES: &str = concat!(
+    "select",
+    message_columns!(),
+    "
+     from message where status = 'sent' and parts is not null
+     and valid_until >= $1 and valid_until < $2
+     order by valid_until limit $3"
+);
+
+/// The parts that a message centre may mean by one of these ids, the newest first.
+pub(crate) const SUBMITTED: &str = "
+     select link, remote_id, message_id, part, submitted_at from submitted_part
+     where link = $1 and remote_id in ($2, $3, $4)
+     order by submitted_at desc limit 16";
