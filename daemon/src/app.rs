@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Authenticator;
 use crate::clock::{Clock, Timestamp};
 use crate::http::idempotency::Running;
-use crate::ids::{CallId, MessageId, VerificationId};
+use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::messages::smpp::Links;
 use crate::secrets::Keys;
 use crate::store::Store;
@@ -216,6 +216,22 @@ impl App {
     /// A fresh identifier.
     pub fn message_id(&self, now: Timestamp) -> MessageId {
         self.with_ids_rng(|rng| MessageId::generate(now, rng))
+    }
+
+    /// A fresh identifier.
+    pub fn user_id(&self, now: Timestamp) -> UserId {
+        self.with_ids_rng(|rng| UserId::generate(now, rng))
+    }
+
+    /// A fresh identifier.
+    pub fn sign_in_id(&self, now: Timestamp) -> SignInId {
+        self.with_ids_rng(|rng| SignInId::generate(now, rng))
+    }
+
+    /// Bytes for salts and drawn passwords, from the generator that is kept for codes: one for
+    /// identifiers shows what it drew.
+    pub fn fill_bytes(&self, bytes: &mut [u8]) {
+        self.with_plans_rng(|rng| rng.fill_bytes(bytes));
     }
 
     /// A name for a request: `req_` and 26 hexadecimal digits.

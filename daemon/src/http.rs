@@ -6,6 +6,7 @@ pub mod call_view;
 pub mod caller;
 pub mod calls;
 pub mod dialplan;
+pub mod directory;
 mod envelope;
 pub mod error;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod own_codes;
 pub mod query;
 pub mod reply;
 pub mod serve;
+pub mod sign_ins;
 pub mod trunks;
 pub mod verifications;
 
@@ -37,6 +39,11 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(verifications::resend))
         .routes(routes!(verifications::switch))
         .routes(routes!(verifications::cancel))
+        .routes(routes!(directory::create, directory::list))
+        .routes(routes!(directory::get, directory::change, directory::delete))
+        .routes(routes!(directory::csv::export, directory::csv::import))
+        .routes(routes!(sign_ins::create))
+        .routes(routes!(sign_ins::get))
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(messages::preview::create))

@@ -108,6 +108,14 @@ id!(
     CallId, "cal_"
 );
 id!(
+    /// A user of the directory.
+    UserId, "usr_"
+);
+id!(
+    /// A sign-in.
+    SignInId, "sgn_"
+);
+id!(
     /// A text, in or out.
     MessageId, "msg_"
 );

@@ -10,6 +10,8 @@ pub mod carrier;
 pub mod channels;
 pub mod cli;
 pub mod clock;
+pub mod directory;
+pub mod email_address;
 pub mod http;
 pub mod ids;
 pub mod lifecycle;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use config::Limits;
 use dialplans::E164;
 
+use crate::email_address::EmailAddress;
 use crate::store::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
 use crate::verification::model::{Channel, Client};
 
@@ -120,13 +121,17 @@ pub fn for_send(limits: &Limits, to: &E164) -> Limit {
     Limit {
         scope: SEND,
         subject: LimitSubject::Number(*to),
-        rules: vec![
-            LimitRule { max: 1, window: limits.between_sends },
-            LimitRule { max: limits.sends_per_minute, window: MINUTE },
-            LimitRule { max: limits.sends_per_day, window: DAY },
-        ],
+        rules: send_rules(limits),
         limit_use: LimitUse::Take,
     }
+}
+
+fn send_rules(limits: &Limits) -> Vec<LimitRule> {
+    vec![
+        LimitRule { max: 1, window: limits.between_sends },
+        LimitRule { max: limits.sends_per_minute, window: MINUTE },
+        LimitRule { max: limits.sends_per_day, window: DAY },
+    ]
 }
 
 /// Whether a code is guessed so easily that wrong ones close its channel.
@@ -134,16 +139,39 @@ pub fn is_short(channel: Channel, code_length: u8) -> bool {
     channel == Channel::FlashCall || code_length <= SHORT_CODE
 }
 
-/// What a wrong code is counted for; `is_short`: a short code could have been guessed. A number and an account never refuse a check: else a
-/// stranger's wrong codes would stop the owner's right one. They refuse the next flash call.
-pub fn for_check(limits: &Limits, to: &E164, is_short: bool, guesser: Guesser<'_>) -> Vec<Limit> {
+/// The same for a code that is mailed.
+pub fn for_mail(limits: &Limits, to: &EmailAddress, guesser: Guesser<'_>) -> Vec<Limit> {
+    let mut all = vec![for_mail_send(limits, to)];
+    all.extend(failed_checks_of(guesser, LimitUse::Look));
+    all
+}
+
+/// What a mail must find room in, and is counted for.
+pub fn for_mail_send(limits: &Limits, to: &EmailAddress) -> Limit {
+    Limit {
+        scope: SEND,
+        subject: LimitSubject::Mailbox(to.clone()),
+        rules: send_rules(limits),
+        limit_use: LimitUse::Take,
+    }
+}
+
+/// What a wrong code is counted for; `is_short`: a short code could have been guessed. A number
+/// and an account never refuse a check: else a stranger's wrong codes would stop the owner's right
+/// one. They refuse the next flash call.
+pub fn for_check(
+    limits: &Limits,
+    to: Option<&E164>,
+    is_short: bool,
+    guesser: Guesser<'_>,
+) -> Vec<Limit> {
     let mut all = failed_checks_of(guesser, LimitUse::Take);
     for limit in &mut all {
         if matches!(limit.subject, LimitSubject::Account(_)) {
             limit.limit_use = LimitUse::Count;
         }
     }
-    if is_short {
+    if let Some(to) = to.filter(|_| is_short) {
         all.push(failed_checks_of_number(limits, to, LimitUse::Count));
     }
     all
@@ -215,7 +243,7 @@ mod tests {
     fn a_strangers_wrong_codes_never_refuse_the_owners_check() {
         let client = Client { ip: Some("203.0.113.9".parse().unwrap()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), &number(), true, guesser);
+        let all = for_check(&limits(), Some(&number()), true, guesser);
         for limit in &all {
             let refuses = limit.limit_use == LimitUse::Take;
             let personal =
@@ -229,7 +257,7 @@ mod tests {
     fn a_long_code_does_not_close_the_flash_call() {
         let client = Client::default();
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), &number(), is_short(Channel::Sms, 6), guesser);
+        let all = for_check(&limits(), Some(&number()), is_short(Channel::Sms, 6), guesser);
         assert!(!all.iter().any(|limit| matches!(limit.subject, LimitSubject::Number(_))));
     }
 
@@ -238,7 +266,7 @@ mod tests {
         let client = Client { device_id: Some("d".to_owned()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
         let mut all = for_flash_call(&limits(), &number(), guesser);
-        all.extend(for_check(&limits(), &number(), true, guesser));
+        all.extend(for_check(&limits(), Some(&number()), true, guesser));
         all.extend(for_resend(&limits(), &number()));
         for one in &all {
             for other in &all {

@@ -10,6 +10,7 @@ mod backend;
 mod batch;
 mod changes;
 mod convert;
+mod directory;
 mod gather;
 mod idempotency;
 mod limit;
@@ -57,6 +58,10 @@ use crate::verification::model::Verification;
 
 pub use api_key::{ApiKey, ApiKeyId, ApiKeyIdError};
 pub use changes::VersionWatch;
+pub use directory::{
+    Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, User, UserFault, UserFaultCause,
+    UserFilter, UsersPut,
+};
 pub use idempotency::{Idempotency, Replay, StoredResponse};
 pub use limit::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
 pub use message::{

@@ -233,7 +233,7 @@ async fn remember(
         return;
     }
     let stored = app.store().verification(&Who::Gateway, verification_id).await;
-    let to = stored.ok().flatten().filter(|stored| stored.live).and_then(|stored| stored.to.full());
+    let to = stored.ok().flatten().filter(|stored| stored.live).and_then(|stored| stored.number());
     let Some(to) = to else { return };
     if let Err(error) = app.store().remember_unallocated(&to, app.now() + UNALLOCATED_FOR).await {
         tracing::warn!(%error, "a number without a subscriber was not remembered");

@@ -8,32 +8,22 @@ use tracing::Instrument;
 
 use crate::app::{App, Settings};
 use crate::channels::wording::{self, Words};
-use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, flash_call};
+use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, dispatch};
 use crate::ids::{MessageId, VerificationId};
 use crate::limits::{self, Guesser};
 use crate::messages::{self, OutgoingText, TextEnd};
-use crate::store::{Applied, Apply, ApplyRefused, StoreError};
 use crate::telemetry;
-use crate::verification::machine::{Again, Input, Refusal};
+use crate::verification::machine::Again;
 use crate::verification::model::{
-    Channel, CodeDigits, Dispatch, DispatchOutcome, Step, StepCode, StepStatus, Verification,
+    Channel, CodeDigits, Dispatch, DispatchOutcome, Step, Verification,
 };
-use crate::verification::service::{self, MagicNumber};
-
-/// The code under a test key.
-const TEST_CODE: &str = "000000";
-
-/// How long a text under a test key is under way.
-const PLAY: Duration = Duration::from_millis(150);
+use crate::verification::service::MagicNumber;
 
 /// How long a text waits for a place in the call loop: later the next channel is the better way.
 const ROOM_LIMIT: Duration = Duration::from_secs(5);
 
 /// Between two tries to get a place.
 const ROOM_RETRY: Duration = Duration::from_millis(200);
-
-/// Between two tries to write down that a text is about to leave.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
 
 /// A text that is ready to be handed on. Never prints.
 pub struct Act {
@@ -54,22 +44,10 @@ pub fn prepare(
     verification: &Verification,
     wish: &CodeWish,
 ) -> Result<Prepared, PrepareError> {
-    let to = verification.to.full().ok_or(PrepareError::NoTarget)?;
-    let code = match wish {
-        CodeWish::Tail(_) => return Err(PrepareError::OwnCode),
-        CodeWish::Digits(digits) => digits.clone(),
-        CodeWish::Drawn if verification.live => app.with_plans_rng(CodeDigits::draw),
-        CodeWish::Drawn => CodeDigits::parse(TEST_CODE).expect("six digits are a code"),
-    };
-    let now = app.now();
-    let dispatch = Dispatch::queued(app.message_id(now), now);
-    let act = act(settings, verification, to, &code, dispatch.dispatch_id)?;
-    let step = Step {
-        code: Some(StepCode::of_digits(app.keys(), verification.verification_id, &code)),
-        secret: Some(code),
-        dispatches: vec![dispatch],
-        ..Step::bare(1, Channel::Sms, StepStatus::Queued, now)
-    };
+    let to = verification.number().ok_or(PrepareError::NoTarget)?;
+    let code = dispatch::code(app, verification, wish)?;
+    let (step, id) = dispatch::step(app, verification, Channel::Sms, code.clone());
+    let act = act(settings, verification, to, &code, id)?;
     let guesser = Guesser { account: &verification.account, client: &verification.client };
     let limits = match verification.live {
         true => limits::for_text(&settings.config.limits, &to, guesser),
@@ -85,7 +63,7 @@ pub fn prepare_again(
     verification: &Verification,
     step: &Step,
 ) -> Result<PreparedAgain, PrepareError> {
-    let to = verification.to.full().ok_or(PrepareError::NoTarget)?;
+    let to = verification.number().ok_or(PrepareError::NoTarget)?;
     let code = step.secret.as_ref().ok_or(PrepareError::NothingToRepeat)?;
     let now = app.now();
     let dispatch = Dispatch::queued(app.message_id(now), now);
@@ -102,7 +80,7 @@ pub fn prepare_again(
 pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Dispatch) {
     let settings = app.settings();
     let id = dispatch.dispatch_id;
-    let act = match (verification.to.full(), &step.secret) {
+    let act = match (verification.number(), &step.secret) {
         (Some(to), Some(code)) => act(&settings, verification, to, code, id),
         _ => Err(PrepareError::NothingToRepeat),
     };
@@ -111,16 +89,15 @@ pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Di
         Err(error) => {
             let (outcome, word) = (DispatchOutcome::Failed, error.word().to_owned());
             let id = verification.verification_id;
-            app.tasks().spawn(report(app.clone(), id, dispatch.dispatch_id, outcome, word));
+            app.tasks().spawn(dispatch::report(
+                app.clone(),
+                id,
+                dispatch.dispatch_id,
+                outcome,
+                word,
+            ));
         }
     }
-}
-
-/// A text or mail that may have left when the process died: it is never sent again.
-pub fn give_up(app: &App, verification_id: VerificationId, dispatch_id: MessageId) {
-    let word = "interrupted".to_owned();
-    let outcome = DispatchOutcome::Unknown;
-    app.tasks().spawn(report(app.clone(), verification_id, dispatch_id, outcome, word));
 }
 
 /// The words, and whether a way leads there.
@@ -154,7 +131,7 @@ impl Act {
     pub fn disown(self, app: &App, verification_id: VerificationId) {
         let (outcome, word) = (DispatchOutcome::Canceled, "store_unavailable".to_owned());
         let id = self.text.message_id;
-        app.tasks().spawn(report(app.clone(), verification_id, id, outcome, word));
+        app.tasks().spawn(dispatch::report(app.clone(), verification_id, id, outcome, word));
     }
 }
 
@@ -165,7 +142,7 @@ async fn run(app: App, verification_id: VerificationId, act: Act) {
         // It waits for the next start, or nobody waits for it.
         None => return,
     };
-    report(app, verification_id, id, outcome, word).await;
+    dispatch::report(app, verification_id, id, outcome, word).await;
 }
 
 /// `None`: it was not handed on, and there is nothing to report.
@@ -177,14 +154,7 @@ async fn hand_on(
     let id = act.text.message_id;
     if !act.live {
         let undelivered = MagicNumber::of(&act.text.to) == MagicNumber::UndeliveredText;
-        if !is_wanted(app, verification_id, id).await {
-            return None;
-        }
-        tokio::time::sleep(PLAY).await;
-        return Some(match undelivered {
-            true => (DispatchOutcome::Failed, "undelivered".to_owned()),
-            false => (DispatchOutcome::Delivered, "test".to_owned()),
-        });
+        return dispatch::play(app, verification_id, id, undelivered).await;
     }
     let deadline = app.now() + ROOM_LIMIT;
     let ready = loop {
@@ -198,32 +168,10 @@ async fn hand_on(
             Err(refused) => return Some(of_end(refused)),
         }
     };
-    if app.stop().is_cancelled() || !is_wanted(app, verification_id, id).await {
+    if app.stop().is_cancelled() || !dispatch::is_wanted(app, verification_id, id).await {
         return None;
     }
     Some(of_end(ready.send().await))
-}
-
-/// Writes down that the text is about to leave. False: nobody waits for it any more.
-async fn is_wanted(app: &App, verification_id: VerificationId, dispatch_id: MessageId) -> bool {
-    let mut may_be_written = false;
-    loop {
-        let input = Input::Sending { dispatch_id };
-        match app.store().apply(Apply::internal(verification_id, input)).await {
-            Ok(Applied::Accepted { .. }) => return true,
-            // Only this task sends this text, so the row can be nobody else's.
-            Ok(Applied::Refused {
-                refusal: ApplyRefused::Machine(Refusal::NotRepeatable), ..
-            }) => return may_be_written,
-            Ok(Applied::Refused { .. } | Applied::NotFound | Applied::Replayed(_))
-            | Err(StoreError::Closed) => return false,
-            Err(error) => {
-                tracing::warn!(%error, "a text's departure was not written down");
-                may_be_written |= error == StoreError::OutcomeUnknown;
-                tokio::time::sleep(WRITE_RETRY).await;
-            }
-        }
-    }
 }
 
 fn of_end(end: TextEnd) -> (DispatchOutcome, String) {
@@ -234,18 +182,5 @@ fn of_end(end: TextEnd) -> (DispatchOutcome, String) {
         // another try.
         TextEnd::Later(word) => (DispatchOutcome::Failed, word),
         TextEnd::Lost => (DispatchOutcome::Unknown, "no_answer".to_owned()),
-    }
-}
-
-async fn report(
-    app: App,
-    verification_id: VerificationId,
-    dispatch_id: MessageId,
-    outcome: DispatchOutcome,
-    detail: String,
-) {
-    let input = Input::Dispatched { dispatch_id, outcome, detail };
-    if let Some(verification) = flash_call::write(&app, verification_id, input).await {
-        service::settle(&app, &verification).await;
     }
 }

@@ -15,7 +15,10 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("en", "Your code is {code}. Do not share it."),
 ];
 
-/// What a text is made from. Never prints.
+/// The subject of a mail.
+const SUBJECTS: [(&str, &str); 2] = [("ru", "Код подтверждения"), ("en", "Your verification code")];
+
+/// What a text or mail is made from. Never prints.
 pub struct Words<'a> {
     /// The code.
     pub code: &'a CodeDigits,
@@ -57,6 +60,13 @@ pub fn text(settings: &Settings, words: &Words<'_>) -> Result<String, WordingErr
         text.push_str(words.code.reveal());
     }
     if text.len() > TEXT_LIMIT { Err(WordingError::TooLong) } else { Ok(text) }
+}
+
+/// Subject and plain text of a mail. The subject has no code: locked screens show it.
+pub fn mail(settings: &Settings, words: &Words<'_>) -> Result<(String, String), WordingError> {
+    let subjects = SUBJECTS.iter().map(|(language, subject)| (*language, *subject));
+    let subject = exact_or_language(subjects, words.locale).unwrap_or(SUBJECTS[1].1);
+    Ok((subject.to_owned(), body(settings, words)?))
 }
 
 fn body(settings: &Settings, words: &Words<'_>) -> Result<String, WordingError> {

@@ -13,6 +13,9 @@ use super::error::{Code, Problem};
 /// Longest body, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
+/// Longest file of users, in bytes.
+pub const FILE_LIMIT: usize = 1 << 20;
+
 /// From the header to the last byte of the body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -48,15 +51,36 @@ impl<S: Send + Sync> FromRequest<S> for JsonOrNothing {
     }
 }
 
-async fn read(request: Request) -> Result<Vec<u8>, Problem> {
-    let (parts, body) = request.into_parts();
-    if declared_length(&parts.headers).is_some_and(|length| length > BODY_LIMIT as u64) {
+/// A file of comma-separated values: at most 1 MiB.
+#[derive(Debug)]
+pub struct CsvFile(pub Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for CsvFile {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if content_type.is_some_and(|text| !text.starts_with("text/csv")) {
+            return Err(Problem::new(Code::UnsupportedMediaType).detail("text/csv is meant."));
+        }
+        bounded(&parts.headers, body, FILE_LIMIT).await.map(Self)
+    }
+}
+
+async fn bounded(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    if declared_length(headers).is_some_and(|length| length > limit as u64) {
         return Err(Problem::new(Code::BodyTooLarge));
     }
-    let bytes = match tokio::time::timeout(BODY_DEADLINE, collect(body)).await {
-        Ok(read) => read?,
-        Err(_elapsed) => return Err(Problem::new(Code::RequestTimeout)),
-    };
+    match tokio::time::timeout(BODY_DEADLINE, collect(body, limit)).await {
+        Ok(read) => read,
+        Err(_elapsed) => Err(Problem::new(Code::RequestTimeout)),
+    }
+}
+
+async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = bounded(&parts.headers, body, BODY_LIMIT).await?;
     if !bytes.is_empty() && !is_json(&parts.headers) {
         return Err(Problem::new(Code::UnsupportedMediaType));
     }
@@ -67,8 +91,8 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Problem> {
-    match Limited::new(body, BODY_LIMIT).collect().await {
+async fn collect(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge)),
         Err(_broken) => Err(Problem::new(Code::BodyIncomplete)),

@@ -55,6 +55,11 @@ impl Caller {
         }
     }
 
+    /// False under a test key.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// Whether full numbers of its own objects are shown to it: operators see them masked.
     pub fn sees_numbers(&self) -> bool {
         self.account.is_some()

@@ -49,6 +49,22 @@ pub struct ListParams {
     channel: Option<String>,
 }
 
+/// The parameters of lists that are searched by nothing else.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the schema of parameters that are read one by one")]
+pub struct PageParams {
+    /// How many items, 1 to 200.
+    #[param(default = 50)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only what was made at or after this time (RFC 3339).
+    created_after: Option<String>,
+    /// Only what was made before this time.
+    created_before: Option<String>,
+}
+
 impl<T> List<T> {
     /// A page of the store as a client sees it; `id` makes the cursor's text.
     pub fn new<S, I: Display>(

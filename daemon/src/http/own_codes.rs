@@ -90,7 +90,7 @@ fn rendered(verification: &Verification) -> Option<StoredResponse> {
         id: call.call_id.to_string(),
         live: verification.live,
         verification_id: verification.verification_id.to_string(),
-        to: super::verifications::view::number(&verification.to, true),
+        to: super::verifications::view::target(&verification.to, true),
         trunk: call.trunk.to_string(),
         created_at: call.created_at.to_string(),
     };
@@ -110,7 +110,7 @@ fn read(body: &Value, account: &ActingAccount) -> Result<NewVerification, Proble
         let reference = object.text("reference", TextRule::line(128)).map(str::to_owned);
         let client = object.object("client", client).unwrap_or_default();
         Some(NewVerification {
-            to: to?,
+            to: to?.into(),
             channels: vec![Planned { channel: Channel::FlashCall, after: DEFAULT_AFTER }],
             code: CodeWish::Tail(tail?.ok()?),
             wording: Wording::default(),

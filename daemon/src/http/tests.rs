@@ -2,6 +2,7 @@
 //! script.
 
 mod bench;
+mod directory;
 mod lives;
 mod operators;
 mod refusals;

@@ -22,6 +22,7 @@ use super::reply;
 use crate::accounts::{ActingAccount, Scope};
 use crate::app::App;
 use crate::channels::CodeWish;
+use crate::directory;
 use crate::ids::VerificationId;
 use crate::store::{Idempotency, StoredResponse, VerificationFilter};
 use crate::verification::machine::{Answer, PresentedCode};
@@ -55,7 +56,8 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Verify)?;
     let account = caller.account(&app)?;
-    let wish = input::read(&body, &account, &app.settings())?;
+    let mut wish = input::read(&body, &account, &app.settings())?;
+    wish.new.to = directory::resolve(&app, &account, &wish.to).await?;
     if let CodeWish::Digits(_) = wish.new.code {
         caller.require(Scope::CallsOwnCodes)?;
     }
@@ -277,9 +279,10 @@ pub(super) async fn switch(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let settings = app.settings();
+    let live = caller.is_live();
     let channel = Faults::new().read(&body, |object| {
         let word = object.required_text("channel", TextRule::line(32))?;
-        let channel = channels::offered(&settings, word);
+        let channel = channels::offered(&settings, word, live);
         if let Err(detail) = &channel {
             object.fault("channel", "channel-not-available", detail.clone());
         }

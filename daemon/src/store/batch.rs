@@ -2,18 +2,20 @@
 //!
 //! Nothing here touches a database: the same code runs between the reads and the writes of both.
 
+mod directory;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
-use crate::ids::{MessageId, VerificationId};
+use crate::ids::{MessageId, UserId, VerificationId};
 use crate::store::message::Message;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::row::{
     ApiKeyRow, CallChange, CallRow, IdempotencyRow, LimitRow, MessageChangeRow, MessageRow,
-    OpenRow, StepRow, SubmittedRow, TailRow, UnallocatedRow, VerificationChange, VerificationRow,
+    OpenRow, SignInEndRow, SignInRow, StepRow, SubmittedRow, TailRow, UnallocatedRow, UserRow,
+    VerificationChange, VerificationRow,
 };
 use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
@@ -32,6 +34,9 @@ pub(crate) struct Needs {
     pub(crate) tails: BTreeSet<Key>,
     pub(crate) messages: BTreeSet<MessageId>,
     pub(crate) api_keys: BTreeSet<String>,
+    pub(crate) users: BTreeSet<UserId>,
+    /// Identifiers whose users are asked for.
+    pub(crate) user_keys: BTreeSet<Key>,
 }
 
 impl Needs {
@@ -72,7 +77,15 @@ impl Needs {
             Request::TouchApiKey(task) => {
                 self.api_keys.insert(task.ask.0.as_str().to_owned());
             }
-            Request::Unallocated(_)
+            Request::PutUsers(task) => {
+                self.users.extend(task.ask.put.users.iter().map(|(user, _)| user.user_id));
+                self.user_keys.extend(&task.ask.keys);
+            }
+            Request::DeleteUser(task) => {
+                self.users.insert(task.ask.1);
+            }
+            Request::CreateSignIn(_)
+            | Request::Unallocated(_)
             | Request::CreateApiKey(_)
             | Request::Chore(_)
             | Request::Ping(_) => {}
@@ -138,6 +151,7 @@ pub(crate) struct Loaded {
     pub(crate) tails: Vec<TailRow>,
     pub(crate) messages: Vec<Message>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
+    pub(crate) users: Vec<UserRow>,
 }
 
 /// What is written: each row once.
@@ -163,6 +177,10 @@ pub(crate) struct Writes {
     pub(crate) submitted: Vec<SubmittedRow>,
     pub(crate) new_api_keys: Vec<ApiKeyRow>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
+    pub(crate) users_gone: Vec<UserId>,
+    pub(crate) users: Vec<UserRow>,
+    pub(crate) sign_ins: Vec<SignInRow>,
+    pub(crate) sign_ins_ended: Vec<SignInEndRow>,
     pub(crate) chore: Option<Chore>,
 }
 
@@ -187,6 +205,10 @@ impl Writes {
             + self.submitted.len()
             + self.new_api_keys.len()
             + self.api_keys.len()
+            + self.users_gone.len()
+            + self.users.len()
+            + self.sign_ins.len()
+            + self.sign_ins_ended.len()
     }
 }
 

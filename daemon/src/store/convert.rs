@@ -8,9 +8,11 @@ use rand_chacha::ChaCha20Rng;
 use sip::{CallOutcome, UserPart};
 
 use crate::clock::Timestamp;
+use crate::email_address::EmailAddress;
 use crate::ids::{CallId, VerificationId};
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::StoreError;
+use crate::store::request::target_hash;
 use crate::store::row::{CallChange, CallRow, StepRow, VerificationChange, VerificationRow};
 use crate::store::sql_types::{Bytes, Key};
 use crate::store::timeline;
@@ -18,10 +20,11 @@ use crate::store::view::{CallView, UnfinishedCall};
 use crate::store::workflow;
 use crate::verification::model::{
     Call, CallRecord, CallState, Channel, Client, CodeDigits, Step, StepCode, StepStatus,
-    StoredNumber, Verification, VerificationStatus, Wording,
+    StoredMailbox, StoredNumber, StoredTarget, Verification, VerificationStatus, Wording,
 };
 
 pub(crate) const VERIFICATION_TO: SealedColumn = SealedColumn("verification.to");
+const VERIFICATION_ALSO: SealedColumn = SealedColumn("verification.also");
 pub(crate) const CALL_TO: SealedColumn = SealedColumn("call.to");
 pub(crate) const CALL_DIALLED: SealedColumn = SealedColumn("call.dialled");
 pub(crate) const CALL_CALLER_ID: SealedColumn = SealedColumn("call.caller_id");
@@ -112,16 +115,24 @@ pub(crate) fn verification_row(
     verification: &Verification,
 ) -> VerificationRow {
     let id = verification.verification_id;
-    let to = NumberColumns::seal(keys, rng, VERIFICATION_TO, id.0, &verification.to);
+    let mut seal = |column, target: &StoredTarget| {
+        let text = match target {
+            StoredTarget::Number(number) => number.full().map(|it| it.reveal().as_str().to_owned()),
+            StoredTarget::Mailbox(_) => target.mailbox().map(|it| it.reveal().to_owned()),
+        };
+        text.map(|text| keys.seal(rng, column, id.0, text.as_bytes()))
+    };
+    let to_sealed = seal(VERIFICATION_TO, &verification.to);
+    let also_sealed = verification.also.as_ref().and_then(|also| seal(VERIFICATION_ALSO, also));
     VerificationRow {
         verification_id: id,
         account: verification.account.clone(),
         live: verification.live,
         version: int(verification.version),
         status: verification.status.as_str().to_owned(),
-        to_sealed: to.sealed,
-        to_hmac: to.hmac,
-        to_masked: to.masked,
+        to_sealed,
+        to_hmac: target_hash(keys, &verification.to),
+        to_masked: verification.to.to_string(),
         purpose: verification.purpose.clone(),
         locale: verification.locale.clone(),
         reference: verification.reference.clone(),
@@ -143,6 +154,9 @@ pub(crate) fn verification_row(
         web_origin: verification.wording.web_origin.clone(),
         android_app_hash: verification.wording.android_app_hash.clone(),
         own_code: verification.own_code,
+        also_sealed,
+        user_id: verification.user_id,
+        sign_in_id: verification.sign_in_id,
         workflow: workflow::encode_planned(&verification.workflow),
         next_at: verification.next_at,
     }
@@ -204,7 +218,13 @@ pub(crate) fn call_row(
     call: &Call,
 ) -> CallRow {
     let id = call.call_id;
-    let to = NumberColumns::seal(keys, rng, CALL_TO, id.0, &verification.to);
+    let number = match (verification.number(), &verification.to) {
+        (Some(number), _) => number.into(),
+        (None, StoredTarget::Number(blanked)) => blanked.clone(),
+        // Nobody calls a mailbox.
+        (None, StoredTarget::Mailbox(_)) => StoredNumber::Blanked(String::new()),
+    };
+    let to = NumberColumns::seal(keys, rng, CALL_TO, id.0, &number);
     let dialled_sealed = call
         .dialled
         .as_ref()
@@ -294,13 +314,11 @@ pub(crate) fn verification(
         step.calls.push(call(keys, row)?);
     }
     let client_ip = row.client_ip.map(|text| text.parse()).transpose();
-    let to = table.stored_number(
-        keys,
-        VERIFICATION_TO,
-        id.0,
-        row.to_sealed.as_deref(),
-        row.to_masked,
-    )?;
+    let to = target(keys, VERIFICATION_TO, id.0, row.to_sealed.as_deref(), row.to_masked)?;
+    let also = row.also_sealed.as_deref();
+    let also = also
+        .map(|sealed| target(keys, VERIFICATION_ALSO, id.0, Some(sealed), String::new()))
+        .transpose()?;
     Ok(Verification {
         verification_id: id,
         account: row.account,
@@ -333,10 +351,36 @@ pub(crate) fn verification(
             android_app_hash: row.android_app_hash,
         },
         own_code: row.own_code,
+        also,
+        user_id: row.user_id,
+        sign_in_id: row.sign_in_id,
         workflow: table.column("workflow", workflow::decode_planned(&row.workflow))?,
         next_at: row.next_at,
         steps,
     })
+}
+
+/// A number or a mailbox; only the latter has an @, masked or not.
+fn target(
+    keys: &Keys,
+    column: SealedColumn,
+    row_id: u128,
+    sealed: Option<&[u8]>,
+    masked: String,
+) -> Result<StoredTarget, StoreError> {
+    let table = Table("verification");
+    let Some(sealed) = sealed else {
+        return Ok(match masked.contains('@') {
+            true => StoredTarget::Mailbox(StoredMailbox::Blanked(masked)),
+            false => StoredTarget::Number(StoredNumber::Blanked(masked)),
+        });
+    };
+    let text = table.unseal(keys, column, row_id, sealed)?;
+    if text.contains('@') {
+        let address = EmailAddress::parse(&text).map_err(|_| table.damaged(column.0))?;
+        return Ok(address.into());
+    }
+    Ok(E164::parse(&text).map_err(|_| table.damaged(column.0))?.into())
 }
 
 fn step(keys: &Keys, row: StepRow) -> Result<Step, StoreError> {

@@ -6,12 +6,15 @@ use std::time::Duration;
 use dialplans::E164;
 
 use crate::clock::Timestamp;
+use crate::email_address::EmailAddress;
 
 /// Whom a limit counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LimitSubject {
     /// A called number, for all accounts together.
     Number(E164),
+    /// A mailbox, for all accounts together.
+    Mailbox(EmailAddress),
     /// An account.
     Account(String),
     /// An end user's address, within an account.
@@ -72,6 +75,7 @@ impl LimitSubject {
             Self::Number(number) => {
                 [b"number".to_vec(), number.reveal().as_bytes().to_vec(), Vec::new()]
             }
+            Self::Mailbox(address) => [b"mailbox".to_vec(), address.folded().into(), Vec::new()],
             Self::Account(account) => [b"account".to_vec(), account.clone().into(), Vec::new()],
             Self::Address(account, address) => {
                 [b"address".to_vec(), account.clone().into(), address.to_string().into()]

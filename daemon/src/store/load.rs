@@ -129,6 +129,13 @@ macro_rules! load_batch {
                 .fetch_all(&mut *$connection)
                 .await?;
         }
+        if !needs.users.is_empty() || !needs.user_keys.is_empty() {
+            loaded.users = sqlx::query_as(sql::LOAD_USERS)
+                .bind(list(&mut needs.users.iter().map(|id| id.0)))
+                .bind(KeyList(needs.user_keys.iter().copied().collect::<Vec<_>>()))
+                .fetch_all(&mut *$connection)
+                .await?;
+        }
         loaded
     }};
 }

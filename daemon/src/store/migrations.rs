@@ -22,10 +22,10 @@ macro_rules! migrations {
 
 /// SQLite's.
 pub(crate) static SQLITE: LazyLock<Migrator> =
-    migrations!("sqlite", ["0001_store", "0002_workflow", "0003_texts"]);
+    migrations!("sqlite", ["0001_store", "0002_workflow", "0003_texts", "0004_directory"]);
 /// Postgres's.
 pub(crate) static POSTGRES: LazyLock<Migrator> =
-    migrations!("postgres", ["0001_store", "0002_workflow", "0003_texts"]);
+    migrations!("postgres", ["0001_store", "0002_workflow", "0003_texts", "0004_directory"]);
 
 fn in_order(files: &[(&'static str, &'static str)]) -> Migrator {
     let numbered = (1..).zip(files).map(|(version, &(name, sql))| {

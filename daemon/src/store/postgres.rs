@@ -297,7 +297,13 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     put(connection, sql::UPDATE_MESSAGES, writes.changed_messages).await?;
     put(connection, sql::INSERT_SUBMITTED, writes.submitted).await?;
     put(connection, sql::INSERT_API_KEYS, writes.new_api_keys).await?;
-    put(connection, sql::PUT_API_KEYS, writes.api_keys).await
+    put(connection, sql::PUT_API_KEYS, writes.api_keys).await?;
+    if !writes.users_gone.is_empty() {
+        sqlx::query(sql::DELETE_USERS).bind(writes.users_gone).execute(&mut *connection).await?;
+    }
+    put(connection, sql::PUT_USERS, writes.users).await?;
+    put(connection, sql::INSERT_SIGN_INS, writes.sign_ins).await?;
+    put(connection, sql::END_SIGN_INS, writes.sign_ins_ended).await
 }
 
 async fn keep_house(
@@ -325,6 +331,7 @@ async fn keep_house(
         (sql::FORGET_TAILS, chore.tails_before),
         (sql::FORGET_UNALLOCATED, chore.now),
         (sql::FORGET_SUBMITTED, chore.records_before),
+        (sql::FORGET_SIGN_INS, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -6,15 +6,16 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, VerificationId};
+use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::row::{
-    ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, SubmittedRow, TailRow,
+    ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, SignInRow, SubmittedRow, TailRow,
+    UserRow,
 };
 use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
-use crate::store::{MessageFilter, postgres, sqlite};
+use crate::store::{MessageFilter, UserFilter, postgres, sqlite};
 use crate::verification::model::Verification;
 
 /// How long a read may take, the wait for a connection included.
@@ -358,6 +359,33 @@ impl Reader {
 
     pub(crate) async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {
         fetch!(self, fetch_all, API_KEYS)
+    }
+
+    /// Those with these ids, and those with these identifiers.
+    pub(crate) async fn users(
+        &self,
+        ids: &[UserId],
+        keys: &[Key],
+    ) -> Result<Vec<UserRow>, StoreError> {
+        let ids = || KeyList(ids.iter().map(|id| IdBytes::new(id.0)).collect::<Vec<_>>());
+        let keys = || KeyList(keys.to_vec());
+        fetch!(self, fetch_all, LOAD_USERS, ids(), keys())
+    }
+
+    pub(crate) async fn list_users(
+        &self,
+        who: &Who,
+        filter: &UserFilter,
+    ) -> Result<Vec<UserRow>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (UserId(span.first), UserId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        fetch!(self, fetch_all, LIST_USERS, before, first, account, live, more)
+    }
+
+    pub(crate) async fn sign_in(&self, id: SignInId) -> Result<Option<SignInRow>, StoreError> {
+        fetch!(self, fetch_optional, SIGN_IN, id)
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {

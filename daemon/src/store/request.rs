@@ -3,20 +3,22 @@
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
-use crate::ids::VerificationId;
+use crate::ids::{UserId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::api_key::ApiKeyId;
+use crate::store::directory::{PutUsers, UsersPut};
 use crate::store::idempotency::Idempotency;
 use crate::store::limit::Limit;
 use crate::store::message::{
     ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
 };
 use crate::store::retention::{Chore, ChoreReport};
-use crate::store::row::{ApiKeyRow, UnallocatedRow};
+use crate::store::row::{ApiKeyRow, SignInRow, UnallocatedRow};
 use crate::store::sql_types::Key;
+use crate::store::view::Who;
 use crate::store::write::{Applied, Apply, Create, Created};
-use crate::verification::model::Call;
+use crate::verification::model::{Call, StoredMailbox, StoredTarget};
 
 /// A question to the writer. The answer is set while the batch runs and sent after its commit;
 /// a batch that is repeated sets it again.
@@ -57,6 +59,9 @@ pub(crate) enum Request {
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
     RevokeApiKey(Task<(ApiKeyId, Timestamp), bool>),
     TouchApiKey(Task<(ApiKeyId, Timestamp), ()>),
+    PutUsers(Box<Task<UserAsk, UsersPut>>),
+    DeleteUser(Task<(Who, UserId), bool>),
+    CreateSignIn(Box<Task<SignInRow, ()>>),
     Chore(Task<Chore, ChoreReport>),
     Ping(Task<(), ()>),
 }
@@ -74,6 +79,9 @@ impl Request {
             Self::CreateApiKey(task) => task.finish(failure),
             Self::RevokeApiKey(task) => task.finish(failure),
             Self::TouchApiKey(task) => task.finish(failure),
+            Self::PutUsers(task) => task.finish(failure),
+            Self::DeleteUser(task) => task.finish(failure),
+            Self::CreateSignIn(task) => task.finish(failure),
             Self::Chore(task) => task.finish(failure),
             Self::Ping(task) => task.finish(failure),
         }
@@ -129,12 +137,15 @@ impl CreateAsk {
     /// An error: the number is blanked, so there is nothing to prove.
     pub(crate) fn new(keys: &Keys, create: Create) -> Result<Self, StoreError> {
         let blanked = StoreError::Damaged { table: "verification", column: "to" };
-        let to = create.verification.to.full().ok_or(blanked)?;
+        let target = target_hash(keys, &create.verification.to).ok_or(blanked)?;
+        let number = create.verification.number();
         let calls = create.verification.steps.iter().flat_map(|step| &step.calls);
         Ok(Self {
-            to: Key::cut(keys.number_hmac(&to)),
+            to: target,
             limits: create.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
-            tails: calls.filter_map(|call| tail_hash(keys, &to, call)).collect(),
+            tails: number.map_or_else(Vec::new, |to| {
+                calls.filter_map(|call| tail_hash(keys, &to, call)).collect()
+            }),
             idempotency: IdempotencyHashes::of(
                 keys,
                 &create.verification.account,
@@ -142,6 +153,34 @@ impl CreateAsk {
             ),
             create,
         })
+    }
+}
+
+/// Users to store, with the hashes of what has to be looked up.
+#[derive(Debug)]
+pub(crate) struct UserAsk {
+    pub(crate) put: PutUsers,
+    pub(crate) keys: Vec<Key>,
+}
+
+impl UserAsk {
+    pub(crate) fn new(keys: &Keys, put: PutUsers) -> Self {
+        let identifiers = put.users.iter().flat_map(|(user, _)| user.identifiers());
+        let hashes = identifiers.map(|(_, it)| it.key(keys, &put.account, put.live)).collect();
+        Self { keys: hashes, put }
+    }
+}
+
+/// What stands for a target where equality is searched; `None`: it is blanked.
+pub(crate) fn target_hash(keys: &Keys, target: &StoredTarget) -> Option<Key> {
+    match target {
+        StoredTarget::Number(number) => {
+            number.full().map(|number| Key::cut(keys.number_hmac(&number)))
+        }
+        StoredTarget::Mailbox(StoredMailbox::Full(address)) => {
+            Some(Key::cut(keys.text_hmac("mailbox", &[address.folded().as_bytes()])))
+        }
+        StoredTarget::Mailbox(StoredMailbox::Blanked(_)) => None,
     }
 }
 

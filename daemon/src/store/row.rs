@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, VerificationId};
+use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::store::sql_types::{Bytes, Key};
 
 pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -94,6 +94,9 @@ row! {
         own_code: bool,
         workflow: String,
         next_at: Option<Timestamp>,
+        also_sealed: Option<Vec<u8>>,
+        user_id: Option<UserId>,
+        sign_in_id: Option<SignInId>,
     }
 }
 
@@ -297,5 +300,55 @@ row! {
         expires_at: Option<Timestamp>,
         revoked_at: Option<Timestamp>,
         last_used_at: Option<Timestamp>,
+    }
+}
+
+row! {
+    /// A whole user, inserted or written over.
+    UserRow {
+        user_id: UserId,
+        account: String,
+        live: bool,
+        version: i32,
+        name: String,
+        phone_sealed: Option<Vec<u8>>,
+        phone_hmac: Option<Key>,
+        phone_masked: Option<String>,
+        email_sealed: Option<Vec<u8>>,
+        email_hmac: Option<Key>,
+        email_masked: Option<String>,
+        login: Option<String>,
+        login_hmac: Option<Key>,
+        extension: Option<String>,
+        role: Option<String>,
+        enabled: bool,
+        password_hash: Option<String>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+row! {
+    /// A whole sign-in.
+    SignInRow {
+        sign_in_id: SignInId,
+        account: String,
+        live: bool,
+        status: String,
+        user_id: UserId,
+        created_at: Timestamp,
+        expires_at: Timestamp,
+        ended_at: Option<Timestamp>,
+        verification_id: Option<VerificationId>,
+    }
+}
+
+row! {
+    /// The end of a sign-in that is open.
+    SignInEndRow {
+        sign_in_id: SignInId,
+        status: String,
+        ended_at: Timestamp,
+        verification_id: VerificationId,
     }
 }

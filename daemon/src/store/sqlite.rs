@@ -165,6 +165,16 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::INSERT_SUBMITTED.execute(connection, writes.submitted).await?;
     sql::INSERT_API_KEYS.execute(connection, writes.new_api_keys).await?;
     sql::PUT_API_KEYS.execute(connection, writes.api_keys).await?;
+    if !writes.users_gone.is_empty() {
+        let gone = writes.users_gone.iter().map(|id| IdBytes::new(id.0)).collect();
+        sqlx::query(sql::DELETE_USERS)
+            .bind(KeyList::<IdBytes>(gone))
+            .execute(&mut *connection)
+            .await?;
+    }
+    sql::PUT_USERS.execute(connection, writes.users).await?;
+    sql::INSERT_SIGN_INS.execute(connection, writes.sign_ins).await?;
+    sql::END_SIGN_INS.execute(connection, writes.sign_ins_ended).await?;
     Ok(())
 }
 
@@ -179,6 +189,7 @@ async fn keep_house(
         (sql::FORGET_TAILS, chore.tails_before),
         (sql::FORGET_UNALLOCATED, chore.now),
         (sql::FORGET_SUBMITTED, chore.records_before),
+        (sql::FORGET_SIGN_INS, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -8,7 +8,8 @@ use dialplans::{CallerId, E164, TrunkName};
 use sip::{CallOutcome, TimelineEntry, UserPart};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, VerificationId};
+use crate::email_address::EmailAddress;
+use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
 pub use crate::verification::status::{Channel, DispatchOutcome, StepStatus, VerificationStatus};
 
@@ -47,6 +48,70 @@ impl fmt::Display for StoredNumber {
 }
 
 impl fmt::Debug for StoredNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A mailbox as the store gives it back. `Display` and `Debug` print it masked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoredMailbox {
+    /// In full.
+    Full(EmailAddress),
+    /// Blanked when its retention ran out: only the masked form is left.
+    Blanked(String),
+}
+
+/// What is to be proved. `Display` and `Debug` print it masked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoredTarget {
+    /// A number.
+    Number(StoredNumber),
+    /// A mailbox.
+    Mailbox(StoredMailbox),
+}
+
+impl StoredTarget {
+    /// The number, unless it is a mailbox or was blanked.
+    pub fn number(&self) -> Option<E164> {
+        match self {
+            Self::Number(number) => number.full(),
+            Self::Mailbox(_) => None,
+        }
+    }
+
+    /// The mailbox, unless it is a number or was blanked.
+    pub fn mailbox(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Mailbox(StoredMailbox::Full(address)) => Some(address),
+            Self::Mailbox(StoredMailbox::Blanked(_)) | Self::Number(_) => None,
+        }
+    }
+}
+
+impl From<E164> for StoredTarget {
+    fn from(number: E164) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<EmailAddress> for StoredTarget {
+    fn from(address: EmailAddress) -> Self {
+        Self::Mailbox(StoredMailbox::Full(address))
+    }
+}
+
+impl fmt::Display for StoredTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Mailbox(StoredMailbox::Full(address)) => address.fmt(f),
+            Self::Mailbox(StoredMailbox::Blanked(masked)) => f.pad(masked),
+        }
+    }
+}
+
+impl fmt::Debug for StoredTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -110,8 +175,15 @@ pub struct Verification {
     pub version: u32,
     /// Where it stands.
     pub status: VerificationStatus,
-    /// The number to prove.
-    pub to: StoredNumber,
+    /// The number or mailbox to prove.
+    pub to: StoredTarget,
+    /// The mailbox beside a number, or the number beside a mailbox, for channels that reach it;
+    /// null: there is none, or its retention ran out.
+    pub also: Option<StoredTarget>,
+    /// The user of the directory whose they are; null: the client named the target itself.
+    pub user_id: Option<UserId>,
+    /// The sign-in that it completes; null: none.
+    pub sign_in_id: Option<SignInId>,
     /// The purpose's name.
     pub purpose: String,
     /// A BCP 47 tag.
@@ -156,6 +228,20 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// The number that calls and texts reach.
+    pub fn number(&self) -> Option<E164> {
+        self.targets().find_map(StoredTarget::number)
+    }
+
+    /// The mailbox that mails reach.
+    pub fn mailbox(&self) -> Option<&EmailAddress> {
+        self.targets().find_map(StoredTarget::mailbox)
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &StoredTarget> {
+        std::iter::once(&self.to).chain(&self.also)
+    }
+
     /// The channel that begins by itself, and when.
     pub fn next(&self) -> Option<(Channel, Timestamp)> {
         Some((self.workflow.first()?.channel, self.next_at?))

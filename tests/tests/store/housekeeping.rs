@@ -7,7 +7,7 @@ use daemon::store::{
     CallFilter, CreateMessage, Direction, Message, MessageStatus, VerificationFilter, Who,
 };
 use daemon::verification::machine::Input;
-use daemon::verification::model::StoredNumber;
+use daemon::verification::model::{StoredNumber, StoredTarget};
 use dozvon_tests::database::Look;
 use sqlx::{Connection, PgConnection};
 
@@ -40,11 +40,11 @@ async fn numbers_are_blanked_and_records_go_when_their_time_has_come(world: Worl
     let young = world.stored("+79161234567", "+74951230042").await;
     keep_house(&world).await;
     let blanked = StoredNumber::Blanked("+7916*****67".to_owned());
-    assert_eq!(world.read(id).await.to, blanked);
+    assert_eq!(world.read(id).await.to, StoredTarget::Number(blanked.clone()));
     let call = world.store.call(&Who::Gateway, call.call_id).await.unwrap().unwrap();
     assert_eq!(call.to, blanked);
     assert_eq!(world.read(young.verification_id).await.to, stored.to);
-    let to = stored.to.full();
+    let to = stored.number();
     let filter = VerificationFilter { to, limit: 10, ..VerificationFilter::default() };
     let found = world.store.verifications(&Who::Gateway, &filter).await.unwrap();
     assert_eq!(found.items.len(), 1, "the blanked one is not found by its number");

@@ -60,7 +60,7 @@ impl World {
     }
 
     async fn open(location: Location, url: String, folder: TempDir) -> Self {
-        assert_eq!(migrate(&location).await.unwrap(), 2);
+        assert_eq!(migrate(&location).await.unwrap(), 4);
         let (clock, keys) = (Clock::manual(START), Keys::derive(&secret(7)));
         let store = open_store(&location, &keys, &clock, 1).await;
         let rng = Mutex::new(ChaCha20Rng::from_seed([2; 32]));
@@ -99,6 +99,9 @@ impl World {
             version: 1,
             status: VerificationStatus::Pending,
             to: E164::parse(to).unwrap().into(),
+            also: None,
+            user_id: None,
+            sign_in_id: None,
             purpose: "sign_in".to_owned(),
             locale: Some("ru".to_owned()),
             reference: None,

@@ -40,7 +40,7 @@ pub async fn prepare(
     verification: &Verification,
     wish: &CodeWish,
 ) -> Result<Prepared, PrepareError> {
-    let to = verification.to.full().ok_or(PrepareError::NoTarget)?;
+    let to = verification.number().ok_or(PrepareError::NoTarget)?;
     let now = app.now();
     let id = verification.verification_id;
     let (placement, next, way) = if verification.live {
@@ -71,7 +71,7 @@ pub fn prepare_again(
     verification: &Verification,
     step: &Step,
 ) -> Result<PreparedAgain, PrepareError> {
-    let to = verification.to.full().ok_or(PrepareError::NoTarget)?;
+    let to = verification.number().ok_or(PrepareError::NoTarget)?;
     let last = step.calls.last().filter(|call| matches!(call.state, CallState::Ended(_)));
     let last = last.ok_or(PrepareError::NothingToRepeat)?;
     let limits = limits::for_resend(&settings.config.limits, &to);
@@ -108,7 +108,7 @@ pub async fn plan(
     verification: &Verification,
     wish: &CodeWish,
 ) -> Result<Plan, PrepareError> {
-    let to = verification.to.full().ok_or(PrepareError::NoTarget)?;
+    let to = verification.number().ok_or(PrepareError::NoTarget)?;
     let since = app.now() - settings.config.limits.same_tail;
     let (recent, unallocated) =
         tokio::try_join!(app.store().recent_tails(&to, since), app.store().is_unallocated(&to))?;

@@ -59,6 +59,10 @@ codes! {
         "The account may not use this purpose.";
     NotFound NOT_FOUND "not-found" "Not found"
         "There is no such thing, or it belongs to another account.";
+    UserNotRegistered NOT_FOUND "user-not-registered" "This user is not registered"
+        "Nobody in the account's directory has this identifier.";
+    UserDisabled FORBIDDEN "user-disabled" "This user is disabled"
+        "The user stands in the directory and may not sign in.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "The method is not allowed here"
         "The resource exists but does not take this method; Allow names those it takes.";
     RequestTimeout REQUEST_TIMEOUT "request-timeout" "The body came too slowly"
@@ -71,14 +75,20 @@ codes! {
         "A call is still up, the present step shows no code, or no send is left.";
     VerificationEnded CONFLICT "verification-ended" "The verification has ended"
         "It was approved, failed, expired, canceled, locked or superseded; its status says which.";
+    SignInEnded CONFLICT "sign-in-ended" "The sign-in has ended"
+        "It was completed, failed or expired; its status says which.";
+    UserConflict CONFLICT "user-conflict" "The user clashes with another"
+        "Another user has this number, mailbox or login, or the user was changed in the meantime.";
     BodyTooLarge PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"
-        "A body may have 65,536 bytes.";
+        "A body may have 65,536 bytes, a file of users 1,048,576.";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body must be JSON"
         "Content-Type must be application/json, or left out.";
     InvalidRequest UNPROCESSABLE_ENTITY "invalid-request" "The request has faults"
         "Fields or parameters are missing, unknown, of a wrong type or out of range; errors lists them all.";
     NotAPhoneNumber UNPROCESSABLE_ENTITY "not-a-phone-number" "This is not a phone number"
         "The text does not have the form of a phone number: letters, an extension, a short code, or a national form without a region.";
+    NotAnEmailAddress UNPROCESSABLE_ENTITY "not-an-email-address" "This is not an e-mail address"
+        "The text does not have the form local@domain, in ASCII.";
     NumberInvalid UNPROCESSABLE_ENTITY "number-invalid" "This number does not exist"
         "The text has the form of a phone number, but its numbering plan has no such number.";
     ChannelNotAvailable UNPROCESSABLE_ENTITY "channel-not-available" "This channel is not available"

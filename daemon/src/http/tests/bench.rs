@@ -172,6 +172,22 @@ impl Bench {
         self.send(request("POST", path, &self.key, Some(body))).await
     }
 
+    pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(request("PATCH", path, &self.key, Some(body))).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.send(request("DELETE", path, &self.key, None)).await
+    }
+
+    /// Sends a file of users.
+    pub(super) async fn send_csv(&self, text: &str) -> Answer {
+        let mut request = request("POST", "/v1/directory/users.csv", &self.key, None);
+        request.headers_mut().insert("content-type", "text/csv".parse().unwrap());
+        *request.body_mut() = Body::from(text.to_owned());
+        self.send(request).await
+    }
+
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         answer(self.router.clone(), request).await
     }

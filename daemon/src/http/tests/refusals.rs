@@ -73,7 +73,7 @@ async fn a_fault_of_the_table_gives_its_code_to_the_problem() {
     let cases = [
         (json!({"to": "+1 800 FLOWERS"}), "not-a-phone-number", "/to"),
         (json!({"to": "112"}), "not-a-phone-number", "/to"),
-        (json!({"to": "ivan@corp.example"}), "not-a-phone-number", "/to"),
+        (json!({"to": "ivan@corp"}), "not-an-email-address", "/to"),
         (json!({"to": "+7916\r\n1234567"}), "invalid-request", "/to"),
         (json!({"to": "+70000000001"}), "number-invalid", "/to"),
         (json!({"to": NUMBER, "channels": ["voice"]}), "channel-not-available", "/channels/0"),

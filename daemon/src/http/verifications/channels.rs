@@ -22,10 +22,10 @@ const APP_HASH_LENGTH: usize = 11;
 const HOST_LIMIT: usize = 253;
 
 /// Reads the channels, in order; none: the purpose's workflow.
-pub(super) fn read(object: &mut Object<'_, '_>, settings: &Settings) -> Vec<Planned> {
+pub(super) fn read(object: &mut Object<'_, '_>, settings: &Settings, live: bool) -> Vec<Planned> {
     let mut seen = Vec::new();
     let read = object.array("channels", CHANNEL_LIMIT, |item| {
-        let planned = planned(item, settings)?;
+        let planned = planned(item, settings, live)?;
         if seen.contains(&planned.channel) {
             item.fault("bad-value", "each channel may stand here once");
         }
@@ -38,7 +38,7 @@ pub(super) fn read(object: &mut Object<'_, '_>, settings: &Settings) -> Vec<Plan
     read.unwrap_or_default()
 }
 
-fn planned(item: &Item<'_, '_>, settings: &Settings) -> Option<Planned> {
+fn planned(item: &Item<'_, '_>, settings: &Settings, live: bool) -> Option<Planned> {
     let mut after = DEFAULT_AFTER;
     let word = match item.value {
         Value::String(word) => Some(word.as_str()),
@@ -53,7 +53,7 @@ fn planned(item: &Item<'_, '_>, settings: &Settings) -> Option<Planned> {
             None
         }
     }?;
-    match offered(settings, word) {
+    match offered(settings, word, live) {
         Ok(channel) => Some(Planned { channel, after }),
         Err(detail) => {
             item.fault("channel-not-available", detail);
@@ -63,9 +63,9 @@ fn planned(item: &Item<'_, '_>, settings: &Settings) -> Option<Planned> {
 }
 
 /// The channel of this name, if it can be used at all.
-pub(super) fn offered(settings: &Settings, word: &str) -> Result<Channel, String> {
+pub(super) fn offered(settings: &Settings, word: &str, live: bool) -> Result<Channel, String> {
     match Channel::from_word(word) {
-        Some(channel) if channels::is_offered(settings, channel) => Ok(channel),
+        Some(channel) if channels::is_offered(settings, channel, live) => Ok(channel),
         Some(other) => Err(format!("the channel {} is not offered", other.as_str())),
         None => Err("there is no such channel".to_owned()),
     }

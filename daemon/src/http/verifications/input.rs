@@ -10,8 +10,11 @@ use super::channels;
 use crate::accounts::ActingAccount;
 use crate::app::Settings;
 use crate::channels::CodeWish;
+use crate::directory::{Target, ToWish};
+use crate::email_address::EmailAddress;
 use crate::http::error::Problem;
 use crate::http::input::{Faults, LabelRules, Object, TextRule};
+use crate::ids::{IdError, SignInId, UserId};
 use crate::verification::model::{Channel, Client, CodeDigits, Planned, Wording};
 use crate::verification::service::{MagicNumber, NewVerification};
 
@@ -26,7 +29,8 @@ const METADATA: LabelRules = LabelRules { max: 20, name_max: 40, text_max: 500 }
 #[schema(as = NewVerification)]
 #[expect(dead_code, reason = "the schema of a body that is read field by field")]
 pub struct NewVerificationSchema<'a> {
-    /// The phone number, in E.164 form or as people type it in the account's region.
+    /// The phone number, in E.164 form or as people type it in the account's region; an e-mail
+    /// address; a user (`usr_…`) or a sign-in (`sgn_…`) of the directory.
     #[schema(example = "+79161234567")]
     to: &'a str,
     /// The channels in order, by name or with the seconds after which one begins; left out: the
@@ -91,6 +95,8 @@ pub struct AutofillSchema<'a> {
 
 /// A body that is in order.
 pub(super) struct Wish {
+    /// What is to be proved, as the client named it: it is looked up afterwards.
+    pub(super) to: ToWish,
     pub(super) new: NewVerification,
     pub(super) dry_run: bool,
 }
@@ -103,8 +109,8 @@ pub(super) fn read(
 ) -> Result<Wish, Problem> {
     Faults::new().read(body, |object| {
         let to = object.required_text("to", TextRule::line(254));
-        let to = to.and_then(|text| number(object, "to", text, account));
-        let channels = channels::read(object, settings);
+        let to = to.and_then(|text| to_wish(object, text, account));
+        let channels = channels::read(object, settings, account.live);
         let purpose = object.text("purpose", TextRule::line(64));
         let purpose = match purpose.map(PurposeName::parse) {
             None => PurposeName::sign_in(),
@@ -127,7 +133,7 @@ pub(super) fn read(
         let template = object.text("template", TextRule::line(64)).map(str::to_owned);
         let autofill = object.object("autofill", channels::autofill).unwrap_or_default();
         let new = NewVerification {
-            to: to?,
+            to: Target::default(),
             channels,
             code,
             wording: Wording { template, ..autofill },
@@ -138,8 +144,36 @@ pub(super) fn read(
             metadata: metadata.map(|labels| Value::Object(labels).to_string()),
             client,
         };
-        Some(Wish { new, dry_run })
+        Some(Wish { to: to?, new, dry_run })
     })
+}
+
+/// Reads what is to be proved.
+fn to_wish(object: &Object<'_, '_>, text: &str, account: &ActingAccount) -> Option<ToWish> {
+    let bad = |object: &Object<'_, '_>, detail: String| {
+        object.fault("to", "bad-value", detail);
+        None
+    };
+    if text.starts_with(UserId::PREFIX) {
+        return text
+            .parse()
+            .map_or_else(|e: IdError| bad(object, e.to_string()), |id| Some(ToWish::User(id)));
+    }
+    if text.starts_with(SignInId::PREFIX) {
+        return text
+            .parse()
+            .map_or_else(|e: IdError| bad(object, e.to_string()), |id| Some(ToWish::SignIn(id)));
+    }
+    if text.contains('@') {
+        return match EmailAddress::parse(text) {
+            Ok(address) => Some(ToWish::Mailbox(address)),
+            Err(error) => {
+                object.fault("to", "not-an-email-address", error.to_string());
+                None
+            }
+        };
+    }
+    number(object, "to", text, account).map(ToWish::Number)
 }
 
 /// Reads a code of the client's own; it needs a channel that can carry it.
@@ -185,7 +219,8 @@ pub fn number(
     }
 }
 
-fn fault_code(error: NumberError) -> &'static str {
+/// The code of the fault.
+pub fn fault_code(error: NumberError) -> &'static str {
     match error {
         NumberError::NotAPhoneNumber => "not-a-phone-number",
         NumberError::NumberInvalid => "number-invalid",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::http::call_view::{TimelineView, timeline};
-use crate::verification::model::{Call, CallState, Step, StoredNumber, Verification};
+use crate::verification::model::{Call, CallState, Step, StoredNumber, StoredTarget, Verification};
 
 /// A verification.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -22,9 +22,15 @@ pub struct VerificationView {
     /// come.
     #[schema(example = "pending")]
     pub status: &'static str,
-    /// The number to prove: in full for the account's own keys, masked for operators.
+    /// The number or mailbox to prove: in full for the account's own keys, masked for operators.
     #[schema(example = "+79161234567")]
     pub to: String,
+    /// The user of the directory whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The sign-in that it completes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_id: Option<String>,
     /// The purpose.
     #[schema(example = "sign_in")]
     pub purpose: String,
@@ -163,7 +169,9 @@ impl VerificationView {
             live: verification.live,
             version: verification.version,
             status: verification.status.as_str(),
-            to: number(&verification.to, full),
+            to: target(&verification.to, full),
+            user_id: verification.user_id.map(|id| id.to_string()),
+            sign_in_id: verification.sign_in_id.map(|id| id.to_string()),
             purpose: verification.purpose.clone(),
             created_at: verification.created_at.to_string(),
             expires_at: verification.expires_at.to_string(),
@@ -238,6 +246,15 @@ pub fn number(number: &StoredNumber, full: bool) -> String {
     match number.full().filter(|_| full) {
         Some(number) => number.reveal().as_str().to_owned(),
         None => number.to_string(),
+    }
+}
+
+/// A number or mailbox as its reader may see it.
+pub fn target(target: &StoredTarget, full: bool) -> String {
+    match (target, target.mailbox().filter(|_| full)) {
+        (_, Some(address)) => address.reveal().to_owned(),
+        (StoredTarget::Number(stored), None) => number(stored, full),
+        (StoredTarget::Mailbox(_), None) => target.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha20Rng;
 
 use crate::clock::Timestamp;
-use crate::ids::{MessageId, VerificationId};
+use crate::ids::{MessageId, UserId, VerificationId};
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::StoreError;
 use crate::store::batch::{Changes, Group, Loaded, Writes};
@@ -18,7 +18,7 @@ use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitLog, LimitReached, LimitUse};
 use crate::store::message::Message;
 use crate::store::request::{ApplyAsk, CreateAsk, IdempotencyHashes, Request, tail_hash};
-use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow};
+use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow, UserRow};
 use crate::store::sql_types::Key;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
 use crate::verification::machine::{Again, Answer, Input};
@@ -28,9 +28,9 @@ const RESPONSE: SealedColumn = SealedColumn("idempotency_key.response");
 
 /// A batch between its reads and its writes.
 pub(crate) struct Plan<'a> {
-    now: Timestamp,
-    keys: &'a Keys,
-    rng: &'a mut ChaCha20Rng,
+    pub(super) now: Timestamp,
+    pub(super) keys: &'a Keys,
+    pub(super) rng: &'a mut ChaCha20Rng,
     verifications: BTreeMap<VerificationId, Held<Verification>>,
     messages: BTreeMap<MessageId, Held<Message>>,
     /// The open verifications of every group that a request concerns.
@@ -44,7 +44,8 @@ pub(crate) struct Plan<'a> {
     /// The tails that were read.
     known_tails: BTreeSet<(Key, Key)>,
     api_keys: BTreeMap<String, ApiKeyRow>,
-    writes: Writes,
+    pub(super) users: BTreeMap<UserId, UserRow>,
+    pub(super) writes: Writes,
     /// Limits and tails that were counted: each is written once.
     counted: BTreeMap<Key, LimitRow>,
     shown: BTreeMap<(Key, Key), Shown>,
@@ -121,6 +122,7 @@ impl<'a> Plan<'a> {
                 .into_iter()
                 .map(|row| (row.api_key_id.clone(), row))
                 .collect(),
+            users: loaded.users.into_iter().map(|row| (row.user_id, row)).collect(),
             writes: Writes::default(),
             counted: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -162,6 +164,15 @@ impl<'a> Plan<'a> {
                     if let Some(row) = self.api_keys.get_mut(id.as_str()) {
                         row.last_used_at = row.last_used_at.max(Some(*at));
                     }
+                    task.answer = Some(());
+                }
+                Request::PutUsers(task) => task.answer = Some(self.put_users(&task.ask)),
+                Request::DeleteUser(task) => {
+                    let (who, user_id) = &task.ask;
+                    task.answer = Some(self.delete_user(who, *user_id));
+                }
+                Request::CreateSignIn(task) => {
+                    self.writes.sign_ins.push(task.ask.clone());
                     task.answer = Some(());
                 }
                 // The database says what it did; see the backends.
@@ -329,7 +340,7 @@ impl<'a> Plan<'a> {
         let Some(before) = held.filter(|held| apply.who.sees(&held.account, held.live)) else {
             return Applied::NotFound;
         };
-        let (was_pending, to) = (before.is_pending(), before.to.full());
+        let (was_pending, to) = (before.is_pending(), before.number());
         match self.kept(ask.idempotency) {
             Kept::Fresh => {}
             Kept::Replay(response) => return Applied::Replayed(response),
@@ -343,6 +354,7 @@ impl<'a> Plan<'a> {
         let after = held.after.clone();
         if was_pending && !after.is_pending() {
             self.close(id);
+            self.end_sign_in(&after);
         }
         let answer = match result {
             Ok(answer) => answer,

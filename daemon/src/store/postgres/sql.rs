@@ -1,7 +1,19 @@
 //! The SQL of Postgres. A batch is one statement for each table, over arrays.
 
+mod directory;
+mod housekeeping;
 mod message;
 
+pub(crate) use directory::{
+    DELETE_USERS, END_SIGN_INS, FORGET_SIGN_INS, INSERT_SIGN_INS, LIST_USERS, LOAD_USERS,
+    PUT_USERS, SIGN_IN,
+};
+pub(crate) use housekeeping::{
+    BLANK_CALLS, BLANK_MESSAGES, BLANK_TEXTS, BLANK_VERIFICATIONS, DROP_WEEKS_BEFORE,
+    FORGET_IDEMPOTENCY, FORGET_LIMITS, FORGET_MARKS, FORGET_SUBMITTED, FORGET_TAILS,
+    FORGET_UNALLOCATED, IS_READ_ONLY, MAKE_WEEK, MARK, PUT_MARK, STRETCH_OF_CALLS,
+    STRETCH_OF_MESSAGES, STRETCH_OF_VERIFICATIONS,
+};
 pub(crate) use message::{
     INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
     LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
@@ -14,7 +26,7 @@ macro_rules! verification_columns {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at"
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id"
     };
 }
 
@@ -316,14 +328,15 @@ pub(crate) const INSERT_VERIFICATIONS: &str = "
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at)
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id)
      select * from unnest(
      $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::bytea[],
      $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
      $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[],
      $18::timestamptz[], $19::integer[], $20::bigint[], $21::integer[], $22::integer[],
      $23::integer[], $24::integer[], $25::timestamptz[], $26::text[], $27::text[], $28::text[],
-     $29::boolean[], $30::text[], $31::timestamptz[])";
+     $29::boolean[], $30::text[], $31::timestamptz[], $32::bytea[], $33::uuid[],
+     $34::uuid[])";
 
 pub(crate) const PUT_STEPS: &str = "
      insert into step (
@@ -450,72 +463,3 @@ pub(crate) const UPDATE_CALLS: &str = "
 
 pub(crate) const DELETE_OPEN: &str =
     "delete from open_verification where verification_id = any($1)";
-
-// Housekeeping: each touches at most so many rows at once.
-
-pub(crate) const FORGET_IDEMPOTENCY: &str = "
-     delete from idempotency_key where key_hmac in (
-         select key_hmac from idempotency_key where created_at < $1 limit $2)";
-
-pub(crate) const FORGET_LIMITS: &str = "
-     delete from limit_counter where limit_hmac in (
-         select limit_hmac from limit_counter where forgotten_at < $1 limit $2)";
-
-pub(crate) const FORGET_TAILS: &str = "
-     delete from shown_tail where (to_hmac, tail_hmac) in (
-         select to_hmac, tail_hmac from shown_tail where shown_at < $1 limit $2)";
-
-pub(crate) const FORGET_UNALLOCATED: &str = "
-     delete from unallocated_number where to_hmac in (
-         select to_hmac from unallocated_number where until < $1 limit $2)";
-
-// From an id to before another one; the one that ends a stretch of at most so many rows is found
-// first.
-
-pub(crate) const STRETCH_OF_VERIFICATIONS: &str = "
-     select verification_id from verification where verification_id >= $1 and verification_id < $2
-     order by verification_id limit 1 offset $3";
-
-pub(crate) const STRETCH_OF_CALLS: &str = "
-     select call_id from call where call_id >= $1 and call_id < $2
-     order by call_id limit 1 offset $3";
-
-pub(crate) const STRETCH_OF_MESSAGES: &str = "
-     select message_id from message where message_id >= $1 and message_id < $2
-     order by message_id limit 1 offset $3";
-
-pub(crate) const BLANK_VERIFICATIONS: &str = "
-     update verification set to_sealed = null, to_hmac = null
-     where verification_id >= $1 and verification_id < $2";
-
-pub(crate) const BLANK_CALLS: &str = "
-     update call set to_sealed = null
-     where call_id >= $1 and call_id < $2";
-
-pub(crate) const BLANK_MESSAGES: &str = "
-     update message set to_sealed = null, to_hmac = null, from_sealed = null
-     where message_id >= $1 and message_id < $2";
-
-pub(crate) const BLANK_TEXTS: &str = "
-     update message set text_sealed = null
-     where message_id >= $1 and message_id < $2";
-
-pub(crate) const FORGET_SUBMITTED: &str = "
-     delete from submitted_part where ctid in (
-     select ctid from submitted_part where submitted_at < $1 limit $2)";
-
-pub(crate) const MAKE_WEEK: &str = "select make_week($1, $2, $3)";
-
-pub(crate) const DROP_WEEKS_BEFORE: &str = "select drop_weeks_before($1)";
-
-pub(crate) const PUT_MARK: &str = "
-     insert into writer_mark (writer_id, batch, marked_at) values ($1, $2, $3)
-     on conflict (writer_id) do update
-     set batch = excluded.batch, marked_at = excluded.marked_at";
-
-pub(crate) const MARK: &str = "select batch from writer_mark where writer_id = $1 for update";
-
-pub(crate) const FORGET_MARKS: &str = "delete from writer_mark where marked_at < $1";
-
-pub(crate) const IS_READ_ONLY: &str =
-    "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean";

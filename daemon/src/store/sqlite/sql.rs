@@ -1,9 +1,14 @@
 //! The SQL of SQLite. A batch is a few statements for each table, of many rows each.
 
+mod directory;
 mod housekeeping;
 mod message;
 
 use crate::store::sqlite::rows::Rows;
+pub(crate) use directory::{
+    DELETE_USERS, END_SIGN_INS, FORGET_SIGN_INS, INSERT_SIGN_INS, LIST_USERS, LOAD_USERS,
+    PUT_USERS, SIGN_IN,
+};
 pub(crate) use housekeeping::{
     BLANK_CALLS, BLANK_MESSAGES, BLANK_TEXTS, BLANK_VERIFICATIONS, DELETE_CALLS, DELETE_MESSAGES,
     DELETE_STEPS, DELETE_VERIFICATIONS, FORGET_IDEMPOTENCY, FORGET_LIMITS, FORGET_SUBMITTED,
@@ -22,7 +27,7 @@ macro_rules! verification_columns {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at"
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id"
     };
 }
 
@@ -325,7 +330,7 @@ pub(crate) const INSERT_VERIFICATIONS: Rows = Rows {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at)
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id)
      values ",
     tail: "",
 };

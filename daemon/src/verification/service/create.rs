@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use config::{Purpose, PurposeName};
-use dialplans::{E164, Plan};
+use dialplans::Plan;
 
 use super::{Accepted, settle};
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError, flash_call};
 use crate::clock::Timestamp;
+use crate::directory::Target;
 use crate::ids::VerificationId;
 use crate::limits::{self, Guesser};
 use crate::store::{Create, CreateRefused, Created, Idempotency, LimitReached, StoreError, Who};
 use crate::telemetry;
 use crate::verification::model::{
-    Channel, Client, Planned, Step, StepStatus, Verification, VerificationStatus, Wording,
+    Channel, Client, DEFAULT_AFTER, Planned, Step, StepStatus, StoredTarget, Verification,
+    VerificationStatus, Wording,
 };
 
 /// How often a plan is made anew because another request showed its tail in the meantime.
@@ -24,8 +26,8 @@ const PLAN_LIMIT: usize = 4;
 /// What a client wishes, checked in form. Never prints: it may hold a code.
 #[derive(Clone)]
 pub struct NewVerification {
-    /// The number to prove.
-    pub to: E164,
+    /// What is to be proved.
+    pub to: Target,
     /// The channels in order; none: the purpose's workflow.
     pub channels: Vec<Planned>,
     /// Which code it carries.
@@ -110,7 +112,7 @@ pub async fn create(
     if app.stop().is_cancelled() {
         return Err(CreateError::Stopping);
     }
-    let mut verification = verification(app, account, &settings, purpose, &wish);
+    let mut verification = verification(app, account, &settings, purpose, &wish)?;
     let mut first_error = None;
     while let Some(planned) = verification.workflow.first().copied() {
         verification.workflow.remove(0);
@@ -198,13 +200,14 @@ pub async fn rehearse(
 ) -> Result<DryRun, CreateError> {
     let settings = app.settings();
     let purpose = purpose(&settings, account, wish)?;
-    let verification = verification(app, account, &settings, purpose, wish);
+    let verification = verification(app, account, &settings, purpose, wish)?;
     let channel = verification.workflow.first().map(|planned| planned.channel);
     let channel = channel.ok_or(CreateError::Prepare(PrepareError::NotOffered))?;
     if verification.live && channel == Channel::FlashCall {
         let plan = flash_call::plan(app, &settings, &verification, &wish.code).await?;
         let guesser = Guesser { account: account.name.as_str(), client: &wish.client };
-        let limits = limits::for_flash_call(&settings.config.limits, &wish.to, guesser);
+        let to = verification.number().ok_or(CreateError::Prepare(PrepareError::NoTarget))?;
+        let limits = limits::for_flash_call(&settings.config.limits, &to, guesser);
         if let Some(reached) = app.store().limit_reached(&limits).await? {
             return Err(CreateError::Limit(reached));
         }
@@ -245,19 +248,23 @@ fn verification(
     settings: &Settings,
     purpose: &Purpose,
     wish: &NewVerification,
-) -> Verification {
+) -> Result<Verification, CreateError> {
     let now = app.now();
     let workflow = match wish.channels.is_empty() {
-        true => purpose.workflow.iter().map(Planned::of_purpose).collect(),
+        true => default_workflow(purpose, &wish.to),
         false => wish.channels.clone(),
     };
-    Verification {
+    let (to, also) = targets(&wish.to, &workflow)?;
+    Ok(Verification {
         verification_id: app.verification_id(now),
         account: account.name.to_string(),
         live: account.live,
         version: 1,
         status: VerificationStatus::Pending,
-        to: wish.to.into(),
+        to,
+        also,
+        user_id: wish.to.user_id,
+        sign_in_id: wish.to.sign_in_id,
         purpose: wish.purpose.to_string(),
         locale: wish.locale.clone(),
         reference: wish.reference.clone(),
@@ -278,6 +285,32 @@ fn verification(
         workflow,
         next_at: None,
         steps: Vec::new(),
+    })
+}
+
+/// The purpose's channels that reach the target; a mail where none does.
+fn default_workflow(purpose: &Purpose, to: &Target) -> Vec<Planned> {
+    let own = purpose.workflow.iter().map(Planned::of_purpose);
+    let own: Vec<_> = own.filter(|planned| channels::reaches(planned.channel, to)).collect();
+    match own.is_empty() {
+        true => vec![Planned { channel: Channel::Email, after: DEFAULT_AFTER }],
+        false => own,
+    }
+}
+
+/// The target that the first channel reaches, and the other one.
+fn targets(
+    to: &Target,
+    workflow: &[Planned],
+) -> Result<(StoredTarget, Option<StoredTarget>), CreateError> {
+    let number = to.number.map(StoredTarget::from);
+    let mailbox = to.mailbox.clone().map(StoredTarget::from);
+    let is_mail = |planned: &Planned| planned.channel == Channel::Email;
+    let mail_first = workflow.first().is_some_and(is_mail);
+    match (number, mailbox) {
+        (Some(number), mailbox) if !mail_first || mailbox.is_none() => Ok((number, mailbox)),
+        (number, Some(mailbox)) => Ok((mailbox, number)),
+        (_, None) => Err(CreateError::Prepare(PrepareError::NoTarget)),
     }
 }
 

@@ -108,9 +108,7 @@ pub async fn check(
 
 /// What a wrong code is counted for. Test keys and blanked numbers count for nobody.
 fn check_limits(app: &App, verification: &Verification) -> Vec<crate::store::Limit> {
-    let (Some(to), Some(step), true) =
-        (verification.to.full(), verification.steps.last(), verification.live)
-    else {
+    let (Some(step), true) = (verification.steps.last(), verification.live) else {
         return Vec::new();
     };
     let guesser = Guesser { account: &verification.account, client: &verification.client };
@@ -120,7 +118,7 @@ fn check_limits(app: &App, verification: &Verification) -> Vec<crate::store::Lim
         step.checkable_code(now).is_some_and(|code| limits::is_short(step.channel, code.length))
     });
     let is_short = shorts.count() > 0 || limits::is_short(step.channel, verification.code_length);
-    limits::for_check(limits, &to, is_short, guesser)
+    limits::for_check(limits, verification.number().as_ref(), is_short, guesser)
 }
 
 /// Ends a verification by the client's wish; its calls are hung up.

@@ -32,7 +32,7 @@ pub(crate) const STRETCH_OF_MESSAGES: &str = "
      order by message_id limit 1 offset ?3";
 
 pub(crate) const BLANK_VERIFICATIONS: &str = "
-     update verification set to_sealed = null, to_hmac = null
+     update verification set to_sealed = null, to_hmac = null, also_sealed = null
      where verification_id >= ?1 and verification_id < ?2";
 
 pub(crate) const BLANK_CALLS: &str = "
