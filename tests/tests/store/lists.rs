@@ -58,7 +58,7 @@ async fn each_filter_narrows_and_all_together_hold(world: World) {
     world.accepted(stored[1].verification_id, Input::Cancel).await;
     let all = || VerificationFilter { limit: 50, ..VerificationFilter::default() };
     let ten = |tens: u64| start + Duration::from_secs(10 * tens);
-    let to = stored[2].to.full();
+    let to = stored[2].number();
     let cases: [(VerificationFilter, &[usize]); 9] = [
         (all(), &[3, 2, 1, 0]),
         (VerificationFilter { created_after: Some(ten(2)), ..all() }, &[3, 2]),

@@ -34,7 +34,7 @@ async fn a_replaced_key_is_taken_over_and_then_not_needed_for_the_check(world: W
     let store = open(&world, rotated).await.unwrap();
     let who = daemon::store::Who::Gateway;
     let read = store.verification(&who, id).await.unwrap().unwrap();
-    assert_eq!(read.to.full(), "+79161234567".parse().ok());
+    assert_eq!(read.number(), "+79161234567".parse().ok());
     let check = daemon::store::Apply::internal(id, crate::world::check("0042"));
     let applied = store.apply(check).await.unwrap();
     assert!(matches!(applied, daemon::store::Applied::Accepted { .. }));

@@ -5,7 +5,9 @@ use std::time::Duration;
 use daemon::ids::{CallId, VerificationId};
 use daemon::store::{Applied, Apply, ApplyRefused, Created, Who};
 use daemon::verification::machine::{Again, Answer, Input, Refusal};
-use daemon::verification::model::{CallState, StepCode, StepStatus, VerificationStatus};
+use daemon::verification::model::{
+    CallState, StepCode, StepStatus, StoredTarget, VerificationStatus,
+};
 use sip::CallOutcome;
 
 use crate::on_both;
@@ -62,7 +64,7 @@ async fn the_walk_of_a_flash_call_reads_back_after_each_step(world: World) {
     assert!(matches!(refused, Applied::Refused { refusal, .. } if refusal == reason));
     let call = world.store.call(&Who::Gateway, call.call_id).await.unwrap().unwrap();
     assert_eq!(call.state, CallState::Ended(record(crate::world::START, CallOutcome::Rang)));
-    assert_eq!((call.step_n, call.to), (1, stored.to));
+    assert_eq!((call.step_n, StoredTarget::Number(call.to)), (1, stored.to));
 }
 
 async fn a_second_attempt_and_a_resend_read_back_with_their_calls(world: World) {
