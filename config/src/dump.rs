@@ -12,7 +12,7 @@ use crate::config::database::{Database, OnOutage, Store};
 use crate::config::purpose::{Purpose, WorkflowStep};
 use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
-use crate::config::trunk::Trunk;
+use crate::config::trunk::{TransportChoice, Trunk};
 use crate::read::smpp::{CONCATENATIONS, DATA_CODINGS};
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
@@ -129,7 +129,13 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     if !trunk.targets.is_empty() {
         out.values("targets", trunk.targets.iter().map(target));
     }
-    out.text("transport", &transport(trunk.transport));
+    out.text(
+        "transport",
+        &match trunk.transport {
+            TransportChoice::Fixed(fixed) => transport(fixed),
+            TransportChoice::Auto => "auto",
+        },
+    );
     if trunk.tls != TrunkTls::default() {
         out.value("tls", writer::trunk_tls(&trunk.tls));
     }

@@ -324,3 +324,12 @@ fn tables_for_tls_are_dumped_as_they_were_read() {
     assert_eq!(first.sip.listen.len(), 3);
     assert_eq!(config(&config::dump(&first)), first);
 }
+
+#[test]
+fn a_trunk_that_lets_its_domain_choose_may_use_every_transport() {
+    let auto = trunk("domain = \"example.ru\"\ntransport = \"auto\"");
+    assert_eq!(auto.transport, config::TransportChoice::Auto);
+    assert!(auto.transport.allows(sip::Transport::Tls));
+    let text = "[trunks.north]\ndomain = \"example.ru\"\ntransport = \"auto\"";
+    assert_eq!(config(&config::dump(&config(text))), config(text));
+}

@@ -193,8 +193,9 @@ impl Daemon {
         let dialplan = plans::dialplan(&config)?;
         let smpp_passwords = messages::smpp::passwords(&config)?;
         let store = parts.open(&config).await?;
-        let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
+        // The call loop looks its metrics up when it starts.
         let metrics = install_metrics();
+        let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let app = App::new(Parts {
             settings: Settings { config: Arc::new(config), dialplan: Arc::new(dialplan) },
@@ -315,7 +316,8 @@ fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings
     let unspecified = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
     let (mut trunks, mut system_roots) = (Vec::new(), None);
     for trunk in config.trunks.values() {
-        let tls = (trunk.transport == Transport::Tls).then(|| tls::trunk(trunk, &mut system_roots));
+        let may_be_secure = trunk.transport.allows(Transport::Tls);
+        let tls = may_be_secure.then(|| tls::trunk(trunk, &mut system_roots));
         let tls = tls.transpose().map_err(|cause| StartError::Tls {
             what: format!("[trunks.{}] tls", trunk.name),
             cause,
@@ -330,6 +332,7 @@ fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings
             name: trunk.name.clone(),
             settings: trunk.settings(unspecified, secret, Some(line)),
             calls_per_second: Some(trunk.cps),
+            transport: trunk.transport,
             tls,
         });
     }

@@ -5,7 +5,10 @@
 //! the file or from an enum, never from a request.
 
 use dialplans::TrunkName;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use sip::{CallOutcome, RegistrationState};
 use tracing::{Span, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
@@ -82,24 +85,55 @@ pub(crate) fn registration(trunk: &TrunkName, state: &RegistrationState) {
     }
 }
 
-/// How many calls a trunk carries.
-pub(crate) fn calls_up(trunk: &TrunkName, count: u32) {
-    gauge!("dozvon_calls_up", "trunk" => trunk.to_string()).set(f64::from(count));
+/// A trunk's metrics under its name. Handles are looked up once: a label made for each call would
+/// cost more than the call's own bookkeeping.
+#[derive(Debug)]
+pub(crate) struct TrunkMetrics {
+    trunk: TrunkName,
+    calls_up: Gauge,
+    post_dial_delay: Histogram,
+    /// Outcomes that occurred.
+    ended: Vec<(CallOutcome, Counter)>,
 }
 
-/// A call ended: counted by trunk and outcome.
-pub(crate) fn call_ended(trunk: &TrunkName, outcome: CallOutcome) {
-    counter!(
-        "dozvon_calls_ended_total",
-        "trunk" => trunk.to_string(),
-        "outcome" => outcome.as_str()
-    )
-    .increment(1);
-}
+impl TrunkMetrics {
+    /// Made once the recorder is installed; what is made before counts nowhere.
+    pub(crate) fn new(trunk: &TrunkName) -> Self {
+        Self {
+            trunk: trunk.clone(),
+            calls_up: gauge!("dozvon_calls_up", "trunk" => trunk.to_string()),
+            post_dial_delay: histogram!(
+                "dozvon_post_dial_delay_seconds",
+                "trunk" => trunk.to_string()
+            ),
+            ended: Vec::new(),
+        }
+    }
 
-/// The phone rang: post-dial delay (PDD) by trunk.
-pub(crate) fn rang(trunk: &TrunkName, after: std::time::Duration) {
-    histogram!("dozvon_post_dial_delay_seconds", "trunk" => trunk.to_string()).record(after);
+    /// How many calls the trunk carries.
+    pub(crate) fn calls_up(&self, count: u32) {
+        self.calls_up.set(f64::from(count));
+    }
+
+    /// A call ended: counted by trunk and outcome.
+    pub(crate) fn call_ended(&mut self, outcome: CallOutcome) {
+        let known = self.ended.iter().position(|(known, _)| *known == outcome);
+        let at = known.unwrap_or_else(|| {
+            let counter = counter!(
+                "dozvon_calls_ended_total",
+                "trunk" => self.trunk.to_string(),
+                "outcome" => outcome.as_str()
+            );
+            self.ended.push((outcome, counter));
+            self.ended.len() - 1
+        });
+        self.ended[at].1.increment(1);
+    }
+
+    /// The phone rang: post-dial delay (PDD) by trunk.
+    pub(crate) fn rang(&self, after: std::time::Duration) {
+        self.post_dial_delay.record(after);
+    }
 }
 
 /// A call or a text from outside found the application busy.
@@ -137,6 +171,10 @@ pub fn describe_metrics() {
     describe_gauge!("dozvon_calls_up", "calls that have not ended, by trunk");
     describe_counter!("dozvon_calls_ended_total", "calls that ended, by trunk and outcome");
     describe_counter!("dozvon_sip_socket_errors_total", "errors that a SIP socket reported");
+    describe_counter!(
+        "dozvon_sip_strangers_turned_away_total",
+        "connections from addresses that belong to no trunk"
+    );
     describe_counter!(
         "dozvon_inbound_missed_total",
         "calls and texts from outside for which there was no room"

@@ -73,6 +73,8 @@ pub struct TrunkSpec {
     pub settings: sip::TrunkSettings,
     /// Calls that may start within one second; `None`: as many as come.
     pub calls_per_second: Option<u32>,
+    /// Who chooses its transport. Where it is fixed, it is that of `settings`.
+    pub transport: config::TransportChoice,
     /// How its far side proves its name; `None`: nothing is sent to it by TLS.
     pub tls: Option<TlsClient>,
 }

@@ -17,6 +17,8 @@ use sip::{
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+const UDP: config::TransportChoice = config::TransportChoice::Fixed(sip::Transport::Udp);
+
 /// A carrier in this process, and what it told.
 struct Carrier {
     address: SocketAddr,
@@ -65,7 +67,13 @@ fn driver(carrier: &Carrier) -> Driver {
 }
 
 fn driver_of(settings: TrunkSettings) -> Driver {
-    let spec = TrunkSpec { name: trunk_name(), settings, calls_per_second: None, tls: None };
+    let spec = TrunkSpec {
+        name: trunk_name(),
+        settings,
+        calls_per_second: None,
+        transport: UDP,
+        tls: None,
+    };
     let (driver, _task) = Driver::start(DriverSettings {
         listen: vec![config::SipListen {
             transport: sip::Transport::Udp,

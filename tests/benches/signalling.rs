@@ -1,9 +1,11 @@
-//! The whole signalling path, the core and its driver over loopback UDP, against SIPp as the
-//! carrier, with digest and 3 s of ringing; and SIPp itself as the caller, at the same rate in
-//! the same run.
+//! The whole signalling path, the core and its driver over loopback UDP, TCP and TLS, against SIPp
+//! as the carrier, with digest and 3 s of ringing; and SIPp itself as the caller, at the same rate
+//! in the same run. Debian's SIPp speaks no TLS: a process of its own takes TLS off in front of it,
+//! and SIPp as a TLS caller is missing.
 //!
 //! `cargo bench -p dozvon-tests --profile suite --bench signalling [-- CALLS CALLS_PER_SECOND]`.
-//! Prints calls/s, CPU seconds for 1,000 calls and bytes for a ringing call; judges nothing.
+//! Prints calls/s, CPU seconds for 1,000 calls, datagrams that the system dropped for want of room
+//! in a socket's buffer, and bytes for a ringing call; judges nothing.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
@@ -14,17 +16,21 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use config::{SipListen, TransportChoice};
 use daemon::ids::CallId;
-use daemon::ua_driver::{CallEnd, CallOrder, Driver, DriverSettings, TrunkSpec};
+use daemon::ua_driver::{CallEnd, CallOrder, Driver, DriverSettings, TlsClient, TrunkSpec};
 use dialplans::TrunkName;
 use dozvon_tests::peers::{Peer, lacking};
-use dozvon_tests::ports::{Port, udp_is_bound};
+use dozvon_tests::ports::{Port, tcp_is_bound, udp_is_bound};
 use sip::message::{Framing, Parser, Status, Writer};
 use sip::{
-    CallIdentity, CallOutcome, CallRequest, CallerId, Incoming, Remote, Secret, Target,
+    CallIdentity, CallOutcome, CallRequest, CallerId, Incoming, Remote, Secret, Target, Transport,
     TrunkSettings, UserAgent, UserPart,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[path = "signalling/relay.rs"]
+mod relay;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -32,9 +38,14 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const RING: Duration = Duration::from_secs(3);
 /// `/proc/…/stat` counts in hundredths of a second (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
+/// Bytes of SIPp's socket buffers: its own 64 KiB lose datagrams whenever the machine is busy.
+const BUFFER: &str = "4194304";
 const RINGING_CALLS: u32 = 10_000;
 
 fn main() {
+    if let Some(carrier) = relay::wanted() {
+        return relay::run(carrier);
+    }
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u32>().ok());
     let calls = numbers.next().unwrap_or(6_000);
     let rate = numbers.next().unwrap_or(1_000);
@@ -44,11 +55,15 @@ fn main() {
     }
     println!("{calls} flash calls at {rate}/s, digest on, ringing {} s", RING.as_secs());
     println!(
-        "{:<10} {:>9} {:>22} {:>8} {:>9}",
-        "caller", "calls/s", "CPU s for 1,000 calls", "ok", "others"
+        "{:<10} {:<4} {:>9} {:>22} {:>8} {:>9} {:>8}",
+        "caller", "over", "calls/s", "CPU s for 1,000 calls", "ok", "others", "dropped"
     );
-    row("dozvon", calls, dozvon(calls, rate));
-    row("sipp", calls, sipp(calls, rate));
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        row("dozvon", transport, calls, || dozvon(transport, calls, rate));
+        if transport != Transport::Tls {
+            row("sipp", transport, calls, || sipp(transport, calls, rate));
+        }
+    }
 }
 
 struct Measured {
@@ -57,18 +72,35 @@ struct Measured {
     ok: u32,
 }
 
-fn row(name: &str, calls: u32, measured: Measured) {
+fn row(name: &str, transport: Transport, calls: u32, measure: impl FnOnce() -> Measured) {
+    let before = dropped();
+    let measured = measure();
     let rate = f64::from(calls) / measured.wall.as_secs_f64();
     let cpu = measured.cpu_s / f64::from(calls) * 1000.0;
-    println!("{name:<10} {rate:>9.0} {cpu:>22.3} {:>8} {:>9}", measured.ok, calls - measured.ok);
+    let (over, others) = (transport.via_token(), calls - measured.ok);
+    let (ok, dropped) = (measured.ok, dropped() - before);
+    println!("{name:<10} {over:<4} {rate:>9.0} {cpu:>22.3} {ok:>8} {others:>9} {dropped:>8}");
 }
 
-fn dozvon(calls: u32, rate: u32) -> Measured {
+/// Datagrams that found a receive buffer full, over the whole machine.
+fn dropped() -> u64 {
+    let table = std::fs::read_to_string("/proc/net/snmp").unwrap();
+    let mut lines = table.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let mut pairs = names.split(' ').zip(values.split(' '));
+    pairs.find(|(name, _)| *name == "RcvbufErrors").unwrap().1.parse().unwrap()
+}
+
+fn dozvon(transport: Transport, calls: u32, rate: u32) -> Measured {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let carrier = SippCarrier::start();
-        let driver = driver(carrier.address);
+        let carrier = SippCarrier::start(transport);
+        let relay = (transport == Transport::Tls).then(|| relay::Relay::start(carrier.address));
+        let driver = match &relay {
+            Some(relay) => driver(transport, relay.address, Some(relay.client("carrier.example"))),
+            None => driver(transport, carrier.address, None),
+        };
         let (before, start) = (cpu_s(Cpu::Own), Instant::now());
         let mut watches = Vec::with_capacity(calls as usize);
         for n in 0..calls {
@@ -86,23 +118,25 @@ fn dozvon(calls: u32, rate: u32) -> Measured {
     })
 }
 
-fn driver(carrier: SocketAddr) -> Driver {
+fn driver(transport: Transport, carrier: SocketAddr, tls: Option<TlsClient>) -> Driver {
     let any = "0.0.0.0:0".parse().unwrap();
     let user = UserPart::new("dozvon").unwrap();
     let mut settings = TrunkSettings::new("bench", "carrier.example", user, any);
-    settings.targets = vec![Target::udp(carrier)];
+    settings.transport = transport;
+    settings.targets = vec![Target { transport, ..Target::udp(carrier) }];
     settings.password = Some(Secret::new("secret"));
+    let transport = TransportChoice::Fixed(transport);
     let name = TrunkName::parse("bench").unwrap();
     let (driver, _task) = Driver::start(DriverSettings {
-        listen: vec![config::SipListen {
-            transport: sip::Transport::Udp,
+        listen: vec![SipListen {
+            transport: Transport::Udp,
             address: "127.0.0.1:0".parse().unwrap(),
         }],
         tls: None,
         media_ports: Vec::new(),
         user_agent: sip::Settings::new([2; 32]),
         seed: [3; 32],
-        trunks: vec![TrunkSpec { name, settings, calls_per_second: None, tls: None }],
+        trunks: vec![TrunkSpec { name, settings, calls_per_second: None, transport, tls }],
     })
     .unwrap();
     driver
@@ -131,12 +165,13 @@ fn request(n: u32) -> CallRequest {
     }
 }
 
-fn sipp(calls: u32, rate: u32) -> Measured {
-    let carrier = SippCarrier::start();
+fn sipp(transport: Transport, calls: u32, rate: u32) -> Measured {
+    let carrier = SippCarrier::start(transport);
     let (folder, port) = (scenarios(), Port::reserve());
     let (before, start) = (cpu_s(Cpu::Children), Instant::now());
     let status = Command::new(Peer::Sipp.path().unwrap())
         .args(["-sf", "caller.xml", "-i", "127.0.0.1", "-s", "+79161234567", "-nostdin"])
+        .args(["-t", mode(transport), "-buff_size", BUFFER])
         .args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", &calls.to_string()])
         .args(["-p", &port.number().to_string(), &carrier.address.to_string()])
         .current_dir(folder)
@@ -156,20 +191,24 @@ struct SippCarrier {
 }
 
 impl SippCarrier {
-    fn start() -> Self {
+    fn start(transport: Transport) -> Self {
         let port = Port::reserve();
         let address = port.address();
         let number = port.number();
         let mut child = Command::new(Peer::Sipp.path().unwrap())
             .args(["-sf", "carrier.xml", "-i", "127.0.0.1", "-bind_local", "-nostdin"])
-            .args(["-p", &number.to_string()])
+            .args(["-p", &number.to_string(), "-t", mode(transport), "-buff_size", BUFFER])
             .current_dir(scenarios())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let limit = Instant::now() + Duration::from_secs(20);
-        while !udp_is_bound(number) {
+        let listens = || match transport {
+            Transport::Udp => udp_is_bound(number),
+            Transport::Tcp | Transport::Tls => tcp_is_bound(number),
+        };
+        while !listens() {
             assert!(Instant::now() < limit, "sipp does not listen");
             assert!(child.try_wait().unwrap().is_none(), "sipp ended");
             std::thread::yield_now();
@@ -183,6 +222,14 @@ impl Drop for SippCarrier {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// One socket for all calls.
+fn mode(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "u1",
+        Transport::Tcp | Transport::Tls => "t1",
     }
 }
 

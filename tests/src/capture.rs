@@ -173,7 +173,9 @@ pub fn parse_sipdump(record: &[u8]) -> Vec<Captured> {
         };
         let direction = if fact("tag") == "rcv" { Direction::Received } else { Direction::Sent };
         let far = if direction == Direction::Received { "src" } else { "dst" };
-        let remote = format!("{}:{}", fact(&format!("{far}ip")), fact(&format!("{far}port")));
+        let (ip, port) = (fact(&format!("{far}ip")), fact(&format!("{far}port")));
+        let is_bare_v6 = ip.contains(':') && !ip.starts_with('[');
+        let remote = if is_bare_v6 { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") };
         messages.push(Captured {
             at: Duration::from_secs_f64(fact("time").parse().expect("time is a number")),
             direction,

@@ -1,7 +1,7 @@
 //! Dozvon as a process with a configuration, a database and an API key of its own.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::canary::Canary;
 use crate::http::Client;
 use crate::kamailio::Account;
-use crate::ports::Port;
+use crate::ports::{Port, has_ipv6};
 use crate::postgres::Database;
 use crate::process::Process;
 
@@ -45,6 +45,7 @@ pub struct Setup {
     passwords: Vec<(String, String)>,
     code_length: u8,
     checks: u8,
+    sip_ip: IpAddr,
 }
 
 impl Setup {
@@ -58,7 +59,15 @@ impl Setup {
             passwords: Vec::new(),
             code_length: 4,
             checks: 3,
+            sip_ip: Ipv4Addr::LOCALHOST.into(),
         }
+    }
+
+    /// Takes SIP on every interface, where the loopback does otherwise.
+    #[must_use]
+    pub fn on_every_interface(mut self) -> Self {
+        self.sip_ip = Ipv4Addr::UNSPECIFIED.into();
+        self
     }
 
     /// A trunk that knows us by our address.
@@ -70,12 +79,24 @@ impl Setup {
 
     /// A trunk that registers with `account`.
     #[must_use]
-    pub fn registered_trunk(mut self, name: &str, carrier: SocketAddr, account: &Account) -> Self {
+    pub fn registered_trunk(self, name: &str, carrier: SocketAddr, account: &Account) -> Self {
+        self.registered_trunk_with(name, carrier, account, "")
+    }
+
+    /// The same with further keys.
+    #[must_use]
+    pub fn registered_trunk_with(
+        mut self,
+        name: &str,
+        carrier: SocketAddr,
+        account: &Account,
+        further: &str,
+    ) -> Self {
         let Account { domain, user, password, .. } = account;
         self.passwords.push((name.to_owned(), password.clone()));
         let keys = format!(
             "registrar = \"{carrier}\"\ndomain = \"{domain}\"\nuser = \"{user}\"\n\
-             password = {{ file = \"FOLDER/{name}.password\" }}\n"
+             password = {{ file = \"FOLDER/{name}.password\" }}\n{further}"
         );
         self.trunk(name, &keys)
     }
@@ -297,11 +318,15 @@ impl Files {
         }
         let (digits, checks) = (setup.code_length, setup.checks);
         let trunks = setup.trunks.join(", ");
+        let sip_v6 = match has_ipv6() {
+            true => format!(", \"udp:[::1]:{}\"", sip.number()),
+            false => String::new(),
+        };
         let text = format!(
             "[api]\nlisten = \"{}\"\noperator_listen = \"{}\"\nsocket = \"{path}/dozvon.sock\"\n\
              [database]\nurl = \"{database_url}\"\n\
              [secrets]\nkey = {{ file = \"{path}/key\" }}\n\
-             [sip]\nlisten = [\"udp:{}\"]\nmedia_ports = [\"{}-{}\"]\n\
+             [sip]\nlisten = [\"udp:{}\"{sip_v6}]\nmedia_ports = [\"{}-{}\"]\n\
              [pools.all]\nnumbers = [\"{POOL_PREFIX}0000-{POOL_PREFIX}9999\"]\n\
              trunks = [{trunks}]\ncode_length = {digits}\n\
              [[routes]]\nprefix = \"{DESTINATION_PREFIX}\"\ntrunks = [{trunks}]\npools = [\"all\"]\n\
@@ -310,7 +335,7 @@ impl Files {
              sends_per_day = 10000\nflash_calls_per_day = 1000\n",
             api.address(),
             api.address(),
-            sip.address(),
+            SocketAddr::new(setup.sip_ip, sip.number()),
             media.number(),
             media.number(),
         ) + &setup.tables.replace("FOLDER", &path);
@@ -352,7 +377,11 @@ fn secret_file(folder: &Path, name: &str, value: &str) {
 }
 
 /// The binary that cargo put beside the folder of the test binaries.
-fn binary() -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("DOZVON_BIN") {
         return path.into();
     }

@@ -42,12 +42,31 @@ impl Default for Account {
     }
 }
 
+/// How a customer reaches the carrier. The handset behind it is always reached by UDP.
+#[derive(Clone, Copy, Debug)]
+pub enum Reach<'a> {
+    /// UDP over IPv4.
+    Udp,
+    /// TCP over IPv4.
+    Tcp,
+    /// TLS over IPv4, with a certificate and its key in these PEM files.
+    Tls {
+        /// The certificate.
+        certificate: &'a Path,
+        /// Its key.
+        key: &'a Path,
+    },
+    /// UDP over IPv6.
+    UdpV6,
+}
+
 /// A running Kamailio on a loopback port of its own.
 #[derive(Debug)]
 pub struct Kamailio {
     process: Process,
     folder: TempDir,
     port: Port,
+    is_v6: bool,
 }
 
 impl Kamailio {
@@ -56,6 +75,14 @@ impl Kamailio {
     /// # Panics
     /// When Kamailio is not installed (ask [`crate::peers::lacking`] first) or does not start.
     pub async fn start(account: &Account, handset: SocketAddr) -> Self {
+        Self::start_for(account, handset, Reach::Udp).await
+    }
+
+    /// The same for customers who come another way.
+    ///
+    /// # Panics
+    /// As [`Kamailio::start`].
+    pub async fn start_for(account: &Account, handset: SocketAddr, reach: Reach<'_>) -> Self {
         let path = Peer::Kamailio.path().expect("the test asked whether Kamailio is installed");
         let (folder, port) = (TempDir::new().expect("a temporary folder"), Port::reserve());
         let run = folder.path().to_string_lossy().into_owned();
@@ -64,7 +91,8 @@ impl Kamailio {
         // In the foreground, everything on standard error, its run folder ours.
         arguments.extend(["-DD", "-E", "-Y", &run].map(str::to_owned));
         for (name, value) in [
-            ("LISTEN", format!("udp:{}", port.address())),
+            ("LISTEN", listens(reach, &port)),
+            ("HANDSET_SIDE", format!("udp:{}", port.address())),
             ("DOMAIN", format!("\"{}\"", account.domain)),
             ("USER", format!("\"{}\"", account.user)),
             ("PASSWORD", format!("\"{}\"", account.password)),
@@ -75,6 +103,7 @@ impl Kamailio {
         ] {
             arguments.extend(["-A".to_owned(), format!("{name}={value}")]);
         }
+        arguments.extend(options(reach));
         let mut process = Process::start(path, arguments, |_| {});
         let listens = async {
             while !udp_is_bound(port.number()) && process.is_running() {
@@ -84,13 +113,16 @@ impl Kamailio {
         let started = tokio::time::timeout(START_LIMIT, listens).await;
         let output = process.output().join("\n");
         assert!(started.is_ok() && process.is_running(), "kamailio does not listen: {output}");
-        Self { process, folder, port }
+        Self { process, folder, port, is_v6: matches!(reach, Reach::UdpV6) }
     }
 
     /// Where Kamailio listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.port.address()
+        match self.is_v6 {
+            true => (std::net::Ipv6Addr::LOCALHOST, self.port.number()).into(),
+            false => self.port.address(),
+        }
     }
 
     /// Everything that Kamailio has sent and received so far, on both of its sides.
@@ -131,4 +163,30 @@ impl Kamailio {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+fn listens(reach: Reach<'_>, port: &Port) -> String {
+    match reach {
+        Reach::Udp => format!("udp:{}", port.address()),
+        Reach::Tcp => format!("tcp:{}", port.address()),
+        Reach::Tls { .. } => format!("tls:{}", port.address()),
+        Reach::UdpV6 => format!("udp:[::1]:{}", port.number()),
+    }
+}
+
+/// What the configuration needs to know beside its address.
+fn options(reach: Reach<'_>) -> Vec<String> {
+    let defined: Vec<String> = match reach {
+        Reach::Udp => Vec::new(),
+        Reach::UdpV6 => vec!["WITH_HANDSET_SIDE".to_owned()],
+        Reach::Tcp => vec!["WITH_HANDSET_SIDE".to_owned(), "WITH_TCP".to_owned()],
+        Reach::Tls { certificate, key } => vec![
+            "WITH_HANDSET_SIDE".to_owned(),
+            "WITH_TCP".to_owned(),
+            "WITH_TLS".to_owned(),
+            format!("CERTIFICATE=\"{}\"", certificate.display()),
+            format!("KEY=\"{}\"", key.display()),
+        ],
+    };
+    defined.into_iter().flat_map(|name| ["-A".to_owned(), name]).collect()
 }

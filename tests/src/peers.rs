@@ -9,6 +9,8 @@ pub enum Peer {
     Sipp,
     /// Kamailio, Debian's package `kamailio`.
     Kamailio,
+    /// Kamailio's TLS, Debian's package `kamailio-tls-modules`.
+    KamailioTls,
     /// PostgreSQL's server programs, Debian's package `postgresql`.
     Postgres,
 }
@@ -20,6 +22,7 @@ impl Peer {
         match self {
             Self::Sipp => on_path("sipp"),
             Self::Kamailio => on_path("kamailio"),
+            Self::KamailioTls => kamailio_module("tls.so"),
             Self::Postgres => postgres_folder().map(|folder| folder.join("postgres")),
         }
     }
@@ -63,6 +66,13 @@ pub(crate) fn postgres_folder() -> Option<PathBuf> {
         folders.filter(|folder| folder.join("initdb").exists()).max_by_key(|f| major_version(f))
     });
     debian.or_else(|| on_path("initdb").and_then(|path| path.parent().map(Path::to_owned)))
+}
+
+/// Debian keeps modules in a folder named after the machine.
+fn kamailio_module(name: &str) -> Option<PathBuf> {
+    let machines = std::fs::read_dir("/usr/lib").ok()?;
+    let modules = machines.filter_map(|entry| Some(entry.ok()?.path().join("kamailio/modules")));
+    modules.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 fn major_version(folder: &Path) -> u32 {

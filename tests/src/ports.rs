@@ -70,6 +70,27 @@ pub fn udp_is_bound(port: u16) -> bool {
     table.lines().filter_map(|l| l.split_whitespace().nth(1)).any(|local| local.ends_with(&port))
 }
 
+/// Whether a TCP socket listens on the port on any address, as the kernel's table shows it.
+///
+/// # Panics
+/// When `/proc/net/tcp` cannot be read.
+#[must_use]
+pub fn tcp_is_bound(port: u16) -> bool {
+    const LISTENS: &str = "0A";
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has /proc/net/tcp");
+    let port = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [_, local, _, LISTENS, ..] if local.ends_with(&port))
+    })
+}
+
+/// Whether this machine has an IPv6 loopback.
+#[must_use]
+pub fn has_ipv6() -> bool {
+    UdpSocket::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
 fn is_free(port: u16) -> bool {
     UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
         && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()

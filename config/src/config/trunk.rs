@@ -15,6 +15,33 @@ use crate::config::secret::SecretRef;
 use crate::config::tls::TrunkTls;
 use price::Price;
 
+/// Who chooses a trunk's transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// The file.
+    Fixed(Transport),
+    /// The name service, by the NAPTR and SRV records of the domain (RFC 3263 section 4.1).
+    Auto,
+}
+
+impl TransportChoice {
+    /// What is written into messages before anybody has chosen.
+    pub fn at_first(self) -> Transport {
+        match self {
+            Self::Fixed(transport) => transport,
+            Self::Auto => Transport::Udp,
+        }
+    }
+
+    /// Whether this transport may be used.
+    pub fn allows(self, transport: Transport) -> bool {
+        match self {
+            Self::Fixed(fixed) => fixed == transport,
+            Self::Auto => true,
+        }
+    }
+}
+
 /// A trunk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trunk {
@@ -28,8 +55,8 @@ pub struct Trunk {
     pub outbound_proxy: Option<HostPort>,
     /// Fixed addresses; empty: the names above are resolved.
     pub targets: Vec<Target>,
-    /// The transport.
-    pub transport: Transport,
+    /// How messages travel.
+    pub transport: TransportChoice,
     /// How its far side is known under TLS.
     pub tls: TrunkTls,
     /// The address of record's user.
@@ -108,7 +135,7 @@ impl Trunk {
             registrar: self.registrar.clone(),
             outbound_proxy: self.outbound_proxy.clone(),
             targets: self.targets.clone(),
-            transport: self.transport,
+            transport: self.transport.at_first(),
             auth_user: self.auth_user.clone(),
             password,
             realms: self.realms.clone(),

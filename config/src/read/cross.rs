@@ -45,7 +45,7 @@ fn sockets(root: &RawTable, config: &Config, faults: &mut Faults) {
     if config.sip.listen.iter().any(is_udp) {
         return;
     }
-    for trunk in config.trunks.values().filter(|trunk| trunk.transport == Transport::Udp) {
+    for trunk in config.trunks.values().filter(|trunk| trunk.transport.allows(Transport::Udp)) {
         let name = trunk.name.as_str();
         let message =
             format!("trunk {name:?} speaks UDP, and \"listen\" of [sip] has no udp: address");
@@ -140,7 +140,7 @@ fn forgeable_callers(root: &RawTable, config: &Config, faults: &mut Faults) {
             ([], None) => host(&trunk.domain),
             (targets, _) => targets.iter().any(|target| address::is_public(target.address.ip())),
         };
-        if is_public && trunk.transport == Transport::Udp {
+        if is_public && trunk.transport.allows(Transport::Udp) {
             let span = place(root, "trunks", trunk.name.as_str(), "cli_trusted");
             let message = format!(
                 "trunk {:?} is trusted with calling numbers over UDP on a public network",

@@ -64,16 +64,15 @@ impl Reports {
         }
     }
 
-    /// Tells the end; answers the place of the call's trunk.
-    pub(super) fn call_ended(&mut self, now: Instant, summary: CallSummary) -> Option<usize> {
-        let listener = self.calls.remove(&summary.call)?;
+    /// Tells the end.
+    pub(super) fn call_ended(&mut self, now: Instant, summary: CallSummary) {
+        let Some(listener) = self.calls.remove(&summary.call) else { return };
         self.handles.remove(&listener.call_id);
         if summary.outcome == CallOutcome::TrunkTimeout {
             self.abandon(now, summary.call, listener.progress);
         }
         // A listener that stopped waiting has no use for the end.
         let _ = listener.ended.send(CallEnd::Ended(summary));
-        Some(listener.trunk)
     }
 
     fn abandon(&mut self, now: Instant, call: CallHandle, progress: watch::Sender<CallProgress>) {

@@ -1,145 +1,260 @@
-//! Names become targets (RFC 3263 section 4) by hickory-resolver.
+//! Names become targets (RFC 3263 section 4), and stay what they are for as long as they say.
 
+pub(super) mod names;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::proto::rr::RData;
+use config::TransportChoice;
 use sip::{HostPort, Target, Transport, TrunkHandle};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use names::{Answer, NameService, Silent, Srv};
 
 /// The default port of SIP over UDP and TCP (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
 /// The default port of SIP over TLS.
 const SIPS_PORT: u16 = 5061;
-/// No answer after this long counts as an empty answer; the user agent asks again.
+/// All questions about one name together take no longer.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 /// Addresses kept from one answer: more would be a mistake or an attack.
 const TARGET_LIMIT: usize = 32;
+/// Names that one answer may lead to.
+const HOST_LIMIT: usize = 16;
+/// An answer is asked for again when it has run out, but not more often, whatever it says, and at
+/// least so often: who moves an address says so by a short time to live.
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(3600);
+/// After a failure it is asked again after this, doubling up to the last.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LAST_RETRY: Duration = Duration::from_secs(300);
+/// However often somebody asks, the name service is asked no more often.
+const SPACING: Duration = Duration::from_secs(1);
 
-/// What a resolution came to. An empty list: the name does not resolve at present.
+/// What a resolution came to: at least one target.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) trunk: TrunkHandle,
     pub(super) targets: Vec<Target>,
 }
 
-/// Resolves names beside the call loop, which never waits for it.
-#[derive(Debug)]
-pub(super) struct Resolver {
-    dns: Option<TokioResolver>,
-    answers: mpsc::Sender<Resolved>,
+/// What is asked for a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    name: HostPort,
+    transport: TransportChoice,
 }
 
-impl Resolver {
-    /// Reads the system's configuration; without one only addresses resolve.
-    pub(super) fn new(answers: mpsc::Sender<Resolved>) -> Self {
-        let dns = match TokioResolver::builder_tokio().and_then(|builder| builder.build()) {
-            Ok(dns) => Some(dns),
-            Err(error) => {
-                tracing::warn!(%error, "no name server is configured, only addresses resolve");
-                None
+/// Resolves names beside the call loop, which never waits for it. Each trunk has a task that goes
+/// on asking; while nobody answers, what was last known stays.
+#[derive(Debug)]
+pub(super) struct Resolver<N> {
+    names: N,
+    answers: mpsc::Sender<Resolved>,
+    running: HashMap<TrunkHandle, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    question: Question,
+    /// The trunk does not reach what it was told.
+    asked_again: Arc<Notify>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl<N: NameService> Resolver<N> {
+    pub(super) fn new(names: N, answers: mpsc::Sender<Resolved>) -> Self {
+        Self { names, answers, running: HashMap::new() }
+    }
+
+    /// Starts to resolve a trunk's name, or does so at once if that was begun before. Answers
+    /// arrive on the channel, each time they change and each time somebody asks.
+    pub(super) fn resolve(
+        &mut self,
+        trunk: TrunkHandle,
+        name: HostPort,
+        transport: TransportChoice,
+    ) {
+        let question = Question { name, transport };
+        if let Some(running) = self.running.get(&trunk)
+            && running.question == question
+        {
+            running.asked_again.notify_one();
+            return;
+        }
+        let asked_again = Arc::new(Notify::new());
+        let (names, answers) = (self.names.clone(), self.answers.clone());
+        let task = follow(names, question.clone(), asked_again.clone(), trunk, answers);
+        let task = AbortOnDropHandle::new(tokio::spawn(task));
+        self.running.insert(trunk, Running { question, asked_again, _task: task });
+    }
+}
+
+/// Asks for as long as the trunk is there.
+async fn follow(
+    names: impl NameService,
+    question: Question,
+    asked_again: Arc<Notify>,
+    trunk: TrunkHandle,
+    answers: mpsc::Sender<Resolved>,
+) {
+    let mut told: Vec<Target> = Vec::new();
+    let mut retry = FIRST_RETRY;
+    let mut is_wanted = true;
+    loop {
+        let located = tokio::time::timeout(RESOLVE_LIMIT, locate(&names, &question)).await;
+        let located = located.unwrap_or_else(|_elapsed| Err(Silent("in time".to_owned())));
+        let next = match located {
+            Ok(Answer { records: targets, ttl }) if !targets.is_empty() => {
+                retry = FIRST_RETRY;
+                if is_wanted || targets != told {
+                    told.clone_from(&targets);
+                    if answers.send(Resolved { trunk, targets }).await.is_err() {
+                        return;
+                    }
+                }
+                ttl.clamp(SHORTEST, LONGEST)
+            }
+            nothing => {
+                let why = nothing.err().map_or("it has no address".to_owned(), |e| e.to_string());
+                let kept = told.len();
+                tracing::warn!(host = %question.name.host, kept, "a name does not resolve: {why}");
+                let next = retry;
+                retry = (retry * 2).min(LAST_RETRY);
+                next
             }
         };
-        Self { dns, answers }
-    }
-
-    /// Starts one resolution; its answer arrives on the channel.
-    pub(super) fn resolve(&self, trunk: TrunkHandle, name: HostPort, transport: Transport) {
-        let dns = self.dns.clone();
-        let answers = self.answers.clone();
-        tokio::spawn(async move {
-            let lookup = targets(dns.as_ref(), &name, transport);
-            let targets = tokio::time::timeout(RESOLVE_LIMIT, lookup).await.unwrap_or_default();
-            if targets.is_empty() {
-                tracing::warn!(host = %name.host, "the name does not resolve");
-            }
-            // The call loop is gone only when the process ends.
-            let _ = answers.send(Resolved { trunk, targets }).await;
-        });
-    }
-}
-
-async fn targets(
-    dns: Option<&TokioResolver>,
-    name: &HostPort,
-    transport: Transport,
-) -> Vec<Target> {
-    let default_port = if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT };
-    if let Ok(ip) = name.host.parse::<IpAddr>() {
-        let address = SocketAddr::new(ip, name.port.unwrap_or(default_port));
-        return vec![Target { transport, address, priority: 0, weight: 1 }];
-    }
-    let Some(dns) = dns else { return Vec::new() };
-    let mut found = match name.port {
-        Some(port) => addresses(dns, &name.host, port, transport, (0, 1)).await,
-        None => {
-            let by_srv = srv_targets(dns, &name.host, transport).await;
-            if by_srv.is_empty() {
-                addresses(dns, &name.host, default_port, transport, (0, 1)).await
-            } else {
-                by_srv
-            }
-        }
-    };
-    found.truncate(TARGET_LIMIT);
-    found
-}
-
-async fn srv_targets(dns: &TokioResolver, host: &str, transport: Transport) -> Vec<Target> {
-    let service = match transport {
-        Transport::Udp => "_sip._udp",
-        Transport::Tcp => "_sip._tcp",
-        Transport::Tls => "_sips._tcp",
-    };
-    let Ok(answer) = dns.srv_lookup(format!("{service}.{host}.")).await else { return Vec::new() };
-    let mut found = Vec::new();
-    for record in answer.answers().iter().take(TARGET_LIMIT) {
-        let RData::SRV(srv) = &record.data else { continue };
-        let rank = (srv.priority, srv.weight);
-        let host = srv.target.to_utf8();
-        // A target of "." says that the service is not offered (RFC 2782).
-        if host != "." {
-            found.extend(addresses(dns, &host, srv.port, transport, rank).await);
+        is_wanted = tokio::time::timeout(next, asked_again.notified()).await.is_ok();
+        if is_wanted {
+            tokio::time::sleep(SPACING).await;
         }
     }
-    found
 }
 
-async fn addresses(
-    dns: &TokioResolver,
-    host: &str,
-    port: u16,
+/// Where a name is. An address, or a port that was written, needs no SRV records (section 4.2).
+async fn locate(names: &impl NameService, question: &Question) -> Result<Answer<Target>, Silent> {
+    let Question { name: HostPort { host, port }, transport } = question;
+    let usual = match transport {
+        TransportChoice::Fixed(transport) => *transport,
+        TransportChoice::Auto => Transport::Udp,
+    };
+    let written = port.unwrap_or_else(|| usual_port(usual));
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        let target = Target::udp(SocketAddr::new(ip, written));
+        let records = vec![Target { transport: usual, ..target }];
+        return Ok(Answer { records, ttl: LONGEST });
+    }
+    if port.is_none() {
+        let by_service = match transport {
+            TransportChoice::Fixed(transport) => {
+                service(names, &service_name(*transport, host), *transport).await?
+            }
+            TransportChoice::Auto => automatic(names, host).await?,
+        };
+        if let Some(found) = by_service {
+            return Ok(found);
+        }
+    }
+    let srv = Srv { priority: 0, weight: 1, port: written, host: host.clone() };
+    host_targets(names, &srv, usual).await
+}
+
+/// What the domain itself prefers (section 4.1); without a word of it, the first transport that
+/// has a service there. TLS comes first, for all else shows the code to everybody on the way.
+async fn automatic(
+    names: &impl NameService,
+    domain: &str,
+) -> Result<Option<Answer<Target>>, Silent> {
+    let mut preferred = names.naptr(domain).await?;
+    preferred.records.retain(|naptr| naptr.flags == "s");
+    preferred.records.sort_by_key(|naptr| (naptr.order, naptr.preference));
+    for naptr in preferred.records.iter().take(HOST_LIMIT) {
+        let transport = match naptr.service.as_str() {
+            "sips+d2t" => Transport::Tls,
+            "sip+d2t" => Transport::Tcp,
+            "sip+d2u" => Transport::Udp,
+            _ => continue,
+        };
+        if let Some(found) = service(names, &naptr.replacement, transport).await? {
+            let ttl = found.ttl.min(preferred.ttl);
+            return Ok(Some(Answer { ttl, ..found }));
+        }
+    }
+    for transport in [Transport::Tls, Transport::Udp, Transport::Tcp] {
+        let found = service(names, &service_name(transport, domain), transport).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The hosts of a service, by priority; their order within one is drawn by weight for each use.
+/// `None`: there is no such service.
+async fn service(
+    names: &impl NameService,
+    name: &str,
     transport: Transport,
-    (priority, weight): (u16, u16),
-) -> Vec<Target> {
-    let Ok(answer) = dns.lookup_ip(host).await else { return Vec::new() };
-    answer
-        .iter()
-        .map(|ip| Target { transport, address: SocketAddr::new(ip, port), priority, weight })
-        .collect()
+) -> Result<Option<Answer<Target>>, Silent> {
+    let found = names.srv(name).await?;
+    // A target of "." says that the service is not offered (RFC 2782).
+    let hosts: Vec<&Srv> = found.records.iter().filter(|srv| srv.host != ".").collect();
+    if hosts.is_empty() {
+        return Ok(None);
+    }
+    let mut all = Answer { records: Vec::new(), ttl: found.ttl };
+    let mut silent = None;
+    for srv in hosts.into_iter().take(HOST_LIMIT) {
+        match host_targets(names, srv, transport).await {
+            Ok(found) => {
+                all.ttl = all.ttl.min(found.ttl);
+                all.records.extend(found.records);
+            }
+            // The other hosts of the service are there for that.
+            Err(error) => silent = Some(error),
+        }
+    }
+    all.records.sort_by_key(|target| target.priority);
+    all.records.truncate(TARGET_LIMIT);
+    match (all.records.is_empty(), silent) {
+        (true, Some(error)) => Err(error),
+        // Some host is missing for want of an answer: that is asked again soon.
+        (false, Some(_)) => Ok(Some(Answer { ttl: SHORTEST, ..all })),
+        (_, None) => Ok(Some(all)),
+    }
+}
+
+async fn host_targets(
+    names: &impl NameService,
+    srv: &Srv,
+    transport: Transport,
+) -> Result<Answer<Target>, Silent> {
+    let Srv { priority, weight, port, host } = srv;
+    let found = names.addresses(host).await?;
+    let target = |ip: &IpAddr| Target {
+        transport,
+        address: SocketAddr::new(*ip, *port),
+        priority: *priority,
+        weight: *weight,
+    };
+    let records = found.records.iter().take(TARGET_LIMIT).map(target).collect();
+    Ok(Answer { records, ttl: found.ttl })
+}
+
+fn service_name(transport: Transport, domain: &str) -> String {
+    match transport {
+        Transport::Udp => format!("_sip._udp.{domain}"),
+        Transport::Tcp => format!("_sip._tcp.{domain}"),
+        Transport::Tls => format!("_sips._tcp.{domain}"),
+    }
+}
+
+fn usual_port(transport: Transport) -> u16 {
+    if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(host: &str, port: Option<u16>) -> HostPort {
-        HostPort { host: host.to_owned(), port }
-    }
-
-    #[tokio::test]
-    async fn an_address_needs_no_name_server_and_takes_the_transports_port() {
-        let udp = targets(None, &name("192.0.2.7", None), Transport::Udp).await;
-        assert_eq!(udp, [Target::udp("192.0.2.7:5060".parse().unwrap())]);
-        let tls = targets(None, &name("2001:db8::7", None), Transport::Tls).await;
-        assert_eq!(tls[0].address, "[2001:db8::7]:5061".parse().unwrap());
-        let port = targets(None, &name("192.0.2.7", Some(5080)), Transport::Udp).await;
-        assert_eq!(port[0].address.port(), 5080);
-    }
-
-    #[tokio::test]
-    async fn a_name_without_a_name_server_is_an_empty_answer() {
-        assert!(targets(None, &name("sip.example.ru", None), Transport::Udp).await.is_empty());
-    }
-}
+mod tests;

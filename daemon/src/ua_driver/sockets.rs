@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use sip::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{Interest, Ready};
@@ -176,14 +177,33 @@ fn bind_udp(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // The system caps the wish at its own limit; a smaller buffer only drops earlier in a burst.
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    enlarge_buffers(&socket, address)?;
     socket.set_nonblocking(true)?;
     icmp::ask_for_refusals(&socket, address)?;
     socket.bind(&address.into())?;
     let socket = UdpSocket::from_std(socket.into())?;
     Ok((socket.local_addr()?, socket))
+}
+
+/// The system caps a wish at its own limit, unless we may overrule it (`CAP_NET_ADMIN`). A smaller
+/// buffer drops datagrams in a burst that is longer than it; the operator is told how to help.
+fn enlarge_buffers(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    let forced = setsockopt(socket, sockopt::RcvBufForce, &SOCKET_BUFFER)
+        .and_then(|()| setsockopt(socket, sockopt::SndBufForce, &SOCKET_BUFFER));
+    if forced.is_err() {
+        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    }
+    // Linux tells the double of what it granted (socket(7)).
+    let granted = socket.recv_buffer_size()? / 2;
+    if granted < SOCKET_BUFFER {
+        tracing::info!(
+            granted,
+            wished = SOCKET_BUFFER,
+            "udp:{address} has a small receive buffer: raise net.core.rmem_max for bursts of calls"
+        );
+    }
+    Ok(())
 }
 
 /// Connecting a datagram socket asks the routing table and sends nothing.

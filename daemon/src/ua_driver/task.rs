@@ -19,6 +19,7 @@ use super::inbound::{Inbound, Listener};
 use super::listeners::Listeners;
 use super::media::MediaSink;
 use super::reports::Reports;
+use super::resolver::names::SystemNames;
 use super::resolver::{Resolved, Resolver};
 use super::sockets::{BindError, Refusal, Sockets, local_towards};
 use super::tls::TlsServer;
@@ -43,7 +44,7 @@ pub(super) struct Task {
     /// Every address that is bound for SIP.
     bound: Vec<(Transport, SocketAddr)>,
     media: MediaSink,
-    resolver: Resolver,
+    resolver: Resolver<SystemNames>,
     resolved: mpsc::Receiver<Resolved>,
     inbox: mpsc::Receiver<Command>,
     table: watch::Sender<Arc<TrunkTable>>,
@@ -85,7 +86,7 @@ impl Task {
             connections: Connections::new(stream_rng(settings.seed)),
             bound,
             media,
-            resolver: Resolver::new(answers),
+            resolver: Resolver::new(SystemNames::new(), answers),
             resolved,
             inbox,
             table,
@@ -181,8 +182,10 @@ impl Task {
         let room = &mut self.rooms[place];
         if let Some(first) = resolved.targets.first() {
             let local = local_towards(&self.bound, first.transport, Some(first.address));
-            if room.spec.settings.local != local {
-                room.spec.settings.local = local;
+            let settings = &mut room.spec.settings;
+            if settings.local != local || settings.transport != first.transport {
+                settings.local = local;
+                settings.transport = first.transport;
                 self.user_agent.update_trunk(now, resolved.trunk, room.spec.settings.clone());
                 self.drain(now);
             }
@@ -287,7 +290,14 @@ impl Task {
     fn event(&mut self, now: Instant, event: Event) {
         match event {
             Event::ResolveTargets { trunk, name, transport } => {
-                self.resolver.resolve(trunk, name, transport);
+                let room = self.by_handle.get(&trunk).map(|place| &self.rooms[*place]);
+                let choice = match room.map(|room| room.spec.transport) {
+                    Some(config::TransportChoice::Auto) => config::TransportChoice::Auto,
+                    Some(config::TransportChoice::Fixed(_)) | None => {
+                        config::TransportChoice::Fixed(transport)
+                    }
+                };
+                self.resolver.resolve(trunk, name, choice);
             }
             Event::Registration { trunk, state } => {
                 if let Some(&place) = self.by_handle.get(&trunk) {
@@ -303,7 +313,7 @@ impl Task {
             Event::Ringing { call, after, .. } => {
                 self.reports.progress(call, |progress| progress.ringing = true);
                 if let Some(place) = self.reports.trunk(call) {
-                    crate::telemetry::rang(&self.rooms[place].spec.name, after);
+                    self.rooms[place].metrics.rang(after);
                 }
             }
             Event::Cancelled { call } => {
@@ -315,13 +325,11 @@ impl Task {
                 self.reports.late_ringing(call);
             }
             Event::Ended(summary) => {
-                let outcome = summary.outcome;
-                let copy = summary.clone();
-                if let Some(place) = self.reports.call_ended(now, summary) {
-                    self.rooms[place].call_ended(now, &copy);
-                    crate::telemetry::call_ended(&self.rooms[place].spec.name, outcome);
+                if let Some(place) = self.reports.trunk(summary.call) {
+                    self.rooms[place].call_ended(now, &summary);
                     self.table_is_stale = true;
                 }
+                self.reports.call_ended(now, summary);
             }
             Event::InterruptedCallCancelled { call, status } => {
                 self.reports.interrupted_cancelled(call, status);

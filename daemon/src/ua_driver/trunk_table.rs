@@ -7,6 +7,7 @@ use sip::{CallOutcome, CallSummary, RegistrationState, TrunkHandle};
 
 use super::TrunkSpec;
 use super::breaker::{Breaker, Verdict};
+use crate::telemetry::TrunkMetrics;
 
 /// Every trunk, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,6 +89,7 @@ pub(super) struct TrunkRoom {
     pub(super) spec: TrunkSpec,
     pub(super) paused: bool,
     pub(super) breaker: Breaker,
+    pub(super) metrics: TrunkMetrics,
     tokens: TokenBucket,
     status: TrunkStatus,
 }
@@ -103,7 +105,15 @@ impl TrunkRoom {
             counts: TrunkCounts::default(),
         };
         let tokens = TokenBucket::new(now, spec.calls_per_second);
-        Self { handle, spec, paused: false, breaker: Breaker::default(), tokens, status }
+        Self {
+            metrics: TrunkMetrics::new(&spec.name),
+            handle,
+            spec,
+            paused: false,
+            breaker: Breaker::default(),
+            tokens,
+            status,
+        }
     }
 
     /// The binding changed.
@@ -136,6 +146,7 @@ impl TrunkRoom {
     /// A call ended.
     pub(super) fn call_ended(&mut self, now: Instant, summary: &CallSummary) {
         self.set_calls_up(self.status.calls_up.saturating_sub(1));
+        self.metrics.call_ended(summary.outcome);
         self.breaker.call_ended(now, summary.outcome, summary.retry_after);
         if summary.outcome == CallOutcome::Rang && summary.status.is_none() {
             self.breaker.missing_487(now);
@@ -171,7 +182,7 @@ impl TrunkRoom {
 
     fn set_calls_up(&mut self, calls_up: u32) {
         self.status.calls_up = calls_up;
-        crate::telemetry::calls_up(&self.spec.name, calls_up);
+        self.metrics.calls_up(calls_up);
     }
 
     fn is_full(&self, now: Instant) -> bool {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod peer;
+mod restart;
 mod secure;
 
 use std::time::{Duration, Instant};

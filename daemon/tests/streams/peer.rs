@@ -40,12 +40,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// The next message; `None`: the connection is closed.
     pub(crate) async fn message(&mut self) -> Option<String> {
+        soon(self.message_at_any_time()).await
+    }
+
+    /// The same, however long it takes.
+    pub(crate) async fn message_at_any_time(&mut self) -> Option<String> {
         let mut chunk = [0; 2048];
         loop {
             if let Some(Piece::Message(bytes)) = self.framer.next_piece().unwrap() {
                 return Some(String::from_utf8(bytes.to_vec()).unwrap());
             }
-            match soon(self.stream.read(&mut chunk)).await {
+            match self.stream.read(&mut chunk).await {
                 Ok(0) | Err(_) => return None,
                 Ok(length) => self.framer.push(&chunk[..length]),
             }
@@ -105,7 +110,8 @@ pub(crate) fn trunk(name: &str, transport: Transport, address: SocketAddr) -> Tr
     let mut settings = TrunkSettings::new(name, "carrier.test", user, any);
     settings.transport = transport;
     settings.targets = vec![Target { transport, ..Target::udp(address) }];
-    TrunkSpec { name: trunk_name(name), settings, calls_per_second: None, tls: None }
+    let transport = config::TransportChoice::Fixed(transport);
+    TrunkSpec { name: trunk_name(name), settings, calls_per_second: None, transport, tls: None }
 }
 
 pub(crate) fn registered(mut spec: TrunkSpec) -> TrunkSpec {

@@ -4,6 +4,7 @@ use sip::{HostPort, Target, Transport};
 
 use crate::address;
 use crate::config::tls::TrunkTls;
+use crate::config::trunk::TransportChoice;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::raw::RawValue;
@@ -17,7 +18,7 @@ pub(super) struct Reach {
     pub(super) domain: String,
     pub(super) outbound_proxy: Option<HostPort>,
     pub(super) targets: Vec<Target>,
-    pub(super) transport: Transport,
+    pub(super) transport: TransportChoice,
     pub(super) tls: TrunkTls,
 }
 
@@ -29,14 +30,20 @@ pub(super) fn read(section: &Section<'_>, faults: &mut Faults) -> Reach {
         faults,
         "transport",
         &[
-            ("udp", Some(Transport::Udp)),
-            ("tcp", Some(Transport::Tcp)),
-            ("tls", Some(Transport::Tls)),
-            ("auto", None),
+            ("udp", Some(TransportChoice::Fixed(Transport::Udp))),
+            ("tcp", Some(TransportChoice::Fixed(Transport::Tcp))),
+            ("tls", Some(TransportChoice::Fixed(Transport::Tls))),
+            ("auto", Some(TransportChoice::Auto)),
         ],
     );
-    let transport = transport.unwrap_or(Transport::Udp);
-    let targets = targets(section, transport, faults);
+    let transport = transport.unwrap_or(TransportChoice::Fixed(Transport::Udp));
+    if transport == TransportChoice::Auto && section.get("targets").is_some() {
+        let message = "\"transport\" cannot be \"auto\" where \"targets\" are addresses";
+        faults
+            .add(Code::BadChoice, section.place_of("transport"), message)
+            .help("only a name says how it wants to be reached: \"udp\", \"tcp\" or \"tls\"");
+    }
+    let targets = targets(section, transport.at_first(), faults);
     let keys = ["targets", "outbound_proxy", "registrar", "domain"];
     if keys.iter().all(|key| section.get(key).is_none()) {
         let message = format!("nothing says where trunk {:?} is", section.name);
@@ -51,7 +58,7 @@ pub(super) fn read(section: &Section<'_>, faults: &mut Faults) -> Reach {
         .unwrap_or_default();
     let tls = tls::of_trunk(section, faults);
     if let Some(table) = section.get("tls")
-        && transport != Transport::Tls
+        && !transport.allows(Transport::Tls)
     {
         let message = format!("trunk {:?} does not use TLS", section.name);
         faults.add(Code::TlsUnused, table.span, message).help("transport = \"tls\"");
@@ -133,7 +140,7 @@ fn warn_in_clear(section: &Section<'_>, reach: &Reach, faults: &mut Faults) {
         let host = reach.domain.trim_matches(['[', ']']);
         ("domain", !host.is_empty() && address::is_public_host(host))
     };
-    if is_public && reach.transport != Transport::Tls {
+    if is_public && reach.transport != TransportChoice::Fixed(Transport::Tls) {
         let message =
             format!("trunk {:?} sends codes in clear over a public network", section.name);
         faults
