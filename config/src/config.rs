@@ -13,6 +13,7 @@ pub(crate) mod tls;
 pub(crate) mod trunk;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use dialplans::{CodeLength, NumberRange, PoolName, Route, TrunkName};
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub sms: Sms,
     /// The message centres; none has the name of a trunk.
     pub smpp: BTreeMap<TrunkName, Smpp>,
+    /// How calls speak.
+    pub voice: Voice,
     /// Texts with places for variables.
     pub templates: BTreeMap<TemplateName, BTreeMap<String, Template>>,
     /// Limits on sending and on connections.
@@ -83,4 +86,11 @@ pub struct Pool {
 pub struct Sms {
     /// A message centre, or a trunk that has `sms` on; `None`: no text can be sent.
     pub default: Option<TrunkName>,
+}
+
+/// How calls speak.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Voice {
+    /// The folder of the operator's own prompts, absolute; `None`: those in the binary.
+    pub prompts: Option<PathBuf>,
 }

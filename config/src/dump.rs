@@ -76,6 +76,10 @@ pub(crate) fn dump(config: &Config) -> String {
     for link in config.smpp.values() {
         smpp(&mut out, link);
     }
+    out.table("voice");
+    if let Some(folder) = &config.voice.prompts {
+        out.text("prompts", &folder.display());
+    }
     for (name, texts) in &config.templates {
         out.named_table("templates", name.as_str());
         for (locale, template) in texts {

@@ -33,7 +33,7 @@ pub use config::template::{MissingVariable, Template, TemplateError};
 pub use config::tls::{Certificate, TrunkTls};
 pub use config::trunk::price::{Price, PriceError};
 pub use config::trunk::{TransportChoice, Trunk};
-pub use config::{Config, Pool, Sms};
+pub use config::{Config, Pool, Sms, Voice};
 pub use diagnostic::{Code, Diagnostic, Place, Report, Severity};
 pub use name::{AccountName, PurposeName, TemplateName};
 pub use source::Source;

@@ -18,7 +18,7 @@ pub(crate) mod trunk;
 
 use sip::{UserPart, UserPartError};
 
-use crate::config::Config;
+use crate::config::{Config, Voice};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::raw::{RawTable, RawValue};
@@ -56,6 +56,8 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
     let sms = Section::at_root(faults, root, &schema::SMS);
     let smpp = smpp::read_all(root, faults);
     let sms = sms::read(&sms, root, &trunks, &smpp, faults);
+    let voice = Section::at_root(faults, root, &schema::VOICE);
+    let voice = Voice { prompts: voice.path(faults, "prompts") };
     let templates = template::read_all(root, faults);
     let limits = limits::read(&Section::at_root(faults, root, &schema::LIMITS), faults);
     Config {
@@ -70,6 +72,7 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
         accounts,
         sms,
         smpp,
+        voice,
         templates,
         limits,
     }

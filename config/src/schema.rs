@@ -48,6 +48,7 @@ pub(crate) const ROOT: Schema = Schema {
         key("accounts", TABLE),
         key("sms", TABLE),
         key("smpp", TABLE),
+        key("voice", TABLE),
         key("templates", TABLE),
         key("limits", TABLE),
         later("email"),
@@ -239,6 +240,8 @@ pub(crate) const SMPP: Schema = Schema {
     ],
 };
 
+pub(crate) const VOICE: Schema = Schema { path: "voice", keys: &[key("prompts", TEXT)] };
+
 pub(crate) const LIMITS: Schema = Schema {
     path: "limits",
     keys: &[
@@ -357,7 +360,7 @@ mod tests {
                 shown += 1;
             }
         }
-        assert_eq!(shown, 129, "keys that the example shows");
+        assert_eq!(shown, 130, "keys that the example shows");
     }
 
     /// A date is what no key wants.

@@ -16,6 +16,7 @@ use crate::accounts::Authenticator;
 use crate::clock::{Clock, Timestamp};
 use crate::http::idempotency::Running;
 use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::media::Media;
 use crate::messages::smpp::Links;
 use crate::secrets::Keys;
 use crate::store::Store;
@@ -32,6 +33,8 @@ pub struct Parts {
     pub store: Store,
     /// The door to the call loop.
     pub driver: Driver,
+    /// What calls say, and from where.
+    pub media: Media,
     /// The time of day.
     pub clock: Clock,
     /// The keys derived from the secret key.
@@ -72,6 +75,7 @@ struct Inner {
     settings: RwLock<Settings>,
     store: Store,
     driver: Driver,
+    media: Media,
     clock: Clock,
     keys: Keys,
     plans_rng: Mutex<ChaCha20Rng>,
@@ -96,6 +100,7 @@ impl App {
             authenticator: Authenticator::new(parts.store.clone(), parts.clock.clone()),
             store: parts.store,
             driver: parts.driver,
+            media: parts.media,
             clock: parts.clock,
             keys: parts.keys,
             plans_rng: Mutex::new(parts.plans_rng),
@@ -129,6 +134,11 @@ impl App {
     /// The door to the call loop.
     pub fn driver(&self) -> &Driver {
         &self.0.driver
+    }
+
+    /// What calls say, and from where.
+    pub fn media(&self) -> &Media {
+        &self.0.media
     }
 
     /// The time of day.
@@ -240,7 +250,8 @@ impl App {
         format!("req_{high:016x}{:010x}", low >> 24)
     }
 
-    fn with_ids_rng<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+    /// Runs `draw` on the generator that is kept for what anybody may see.
+    pub fn with_ids_rng<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
         draw(&mut self.0.ids_rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -9,6 +9,7 @@
 mod behaviour;
 mod challenge;
 mod leg;
+mod recording;
 mod report;
 mod switchboard;
 mod user;
@@ -19,8 +20,10 @@ use std::time::Instant;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 pub use behaviour::Behaviour;
+pub use recording::Recording;
 pub use report::{Direction, Report};
 pub use switchboard::Switchboard;
 pub use user::{Shown, Wish};
@@ -65,20 +68,33 @@ pub async fn run(
 ) -> io::Result<()> {
     let address = socket.local_addr()?;
     report(Report::Listening { address });
+    // The handsets' ears: one port for all of them.
+    let media = UdpSocket::bind((address.ip(), 0)).await?;
     let mut switchboard = Switchboard::new(address, settings, seed, Instant::now());
-    let mut packet = vec![0; DATAGRAM_LIMIT];
+    switchboard.listen_at(media.local_addr()?.port());
+    let mut listeners = JoinSet::new();
+    let (mut packet, mut audio) = (vec![0; DATAGRAM_LIMIT], vec![0; DATAGRAM_LIMIT]);
     let mut stop = std::pin::pin!(stop);
     let mut wait = std::pin::pin!(tokio::time::sleep(std::time::Duration::ZERO));
     loop {
         let now = Instant::now();
         switchboard.handle_timeout(now);
         carry_out(&socket, &mut switchboard, &mut report)?;
+        while let Some(recording) = switchboard.poll_recording() {
+            let t_ms = switchboard.t_ms(now);
+            listeners.spawn_blocking(move || recording.listen(t_ms));
+        }
         let idle = now + std::time::Duration::from_secs(60);
         wait.as_mut().reset(switchboard.next_deadline().unwrap_or(idle).into());
         tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
             () = &mut wait => {}
+            heard = media.recv_from(&mut audio) => {
+                let (length, source) = heard?;
+                switchboard.handle_media(Instant::now(), source, &audio[..length]);
+            }
+            Some(Ok(heard)) = listeners.join_next(), if !listeners.is_empty() => report(heard),
             Some(wish) = wishes.recv() => {
                 switchboard.reach(Instant::now(), wish);
                 carry_out(&socket, &mut switchboard, &mut report)?;

@@ -9,6 +9,7 @@ mod dispatch;
 pub mod email;
 pub mod flash_call;
 pub mod sms;
+pub mod voice;
 pub mod wording;
 
 use dialplans::{DialError, PlanError, Tail};
@@ -17,6 +18,7 @@ use sip::UserPartError;
 use crate::app::{App, Settings};
 use crate::directory::Target;
 use crate::ids::VerificationId;
+use crate::media::NoFreePort;
 use crate::messages::RouteError;
 use crate::store::{Limit, StoreError};
 use crate::ua_driver::DriverBusy;
@@ -74,7 +76,7 @@ pub struct PreparedAgain {
 #[derive(Debug)]
 pub enum Act {
     /// Places a call.
-    FlashCall(Box<flash_call::Act>),
+    Call(Box<flash_call::Act>),
     /// Hands a text on.
     Sms(sms::Act),
     /// Hands a mail on.
@@ -111,6 +113,9 @@ pub enum PrepareError {
     /// The words cannot be made.
     #[error(transparent)]
     Wording(#[from] wording::WordingError),
+    /// No port is left to speak from.
+    #[error(transparent)]
+    Line(#[from] NoFreePort),
     /// There is nothing that could be shown again.
     #[error("there is nothing to repeat")]
     NothingToRepeat,
@@ -150,6 +155,7 @@ impl PrepareError {
             Self::Route(_) => "no_route",
             Self::Wording(_) => "no_wording",
             Self::NothingToRepeat => "nothing_to_repeat",
+            Self::Line(_) => "no_media_port",
             Self::Driver(_) => "overloaded",
             Self::Store(_) => "store_unavailable",
         }
@@ -176,11 +182,11 @@ impl From<UserPartError> for PrepareError {
 /// Whether this gateway can carry the channel at all.
 pub fn is_offered(settings: &Settings, channel: Channel, live: bool) -> bool {
     match channel {
-        Channel::FlashCall => true,
+        Channel::FlashCall | Channel::Voice => true,
         Channel::Sms => settings.config.sms.default.is_some() || !live,
         // Under a test key mails are played; no server carries live ones.
         Channel::Email => !live,
-        Channel::IncomingCall | Channel::Voice => false,
+        Channel::IncomingCall => false,
     }
 }
 
@@ -206,7 +212,8 @@ pub async fn prepare(
         Channel::FlashCall => flash_call::prepare(app, settings, verification, wish).await,
         Channel::Sms => sms::prepare(app, settings, verification, wish),
         Channel::Email => email::prepare(app, settings, verification, wish),
-        Channel::IncomingCall | Channel::Voice => Err(PrepareError::NotOffered),
+        Channel::Voice => voice::prepare(app, settings, verification, wish).await,
+        Channel::IncomingCall => Err(PrepareError::NotOffered),
     }
 }
 
@@ -221,7 +228,8 @@ pub fn prepare_again(
         Channel::FlashCall => flash_call::prepare_again(app, settings, verification, step),
         Channel::Sms => sms::prepare_again(app, settings, verification, step),
         Channel::Email => email::prepare_again(app, settings, verification, step),
-        Channel::IncomingCall | Channel::Voice => Err(PrepareError::NothingToRepeat),
+        Channel::Voice => voice::prepare_again(app, settings, verification, step),
+        Channel::IncomingCall => Err(PrepareError::NothingToRepeat),
     }
 }
 
@@ -229,7 +237,7 @@ impl Act {
     /// Carries it out, after the commit, in a task of its own.
     pub fn start(self, app: &App, verification: &Verification) {
         match self {
-            Self::FlashCall(act) => act.start(app, verification.verification_id),
+            Self::Call(act) => act.start(app, verification.verification_id),
             Self::Sms(act) => act.start(app, verification),
             Self::Email(act) => act.start(app, verification),
         }
@@ -239,7 +247,7 @@ impl Act {
     /// ends what may be there.
     pub fn disown(self, app: &App, verification_id: VerificationId) {
         match self {
-            Self::FlashCall(act) => act.disown(app, verification_id),
+            Self::Call(act) => act.disown(app, verification_id),
             Self::Sms(act) => act.disown(app, verification_id),
             Self::Email(act) => act.disown(app, verification_id),
         }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod lifecycle;
 pub mod limits;
+pub mod media;
 pub mod messages;
 pub mod plans;
 pub mod randomness;

@@ -22,6 +22,7 @@ use crate::app::{App, Parts, Settings};
 use crate::clock::Clock;
 use crate::http::serve::Connections;
 use crate::http::{operator_router, router};
+use crate::media::{Lines, Media, Prompts, PromptsError};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey, SecretKeyError};
@@ -70,6 +71,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("{}", with_causes(.0))]
     Store(#[from] OpenError),
+    /// An operator's prompts cannot be used.
+    #[error("[voice] prompts: {0}")]
+    Prompts(#[from] PromptsError),
     /// A SIP or media socket cannot be bound.
     #[error("{0}")]
     Sip(#[from] BindError),
@@ -193,6 +197,7 @@ impl Daemon {
         let dialplan = plans::dialplan(&config)?;
         let smpp_passwords = messages::smpp::passwords(&config)?;
         let store = parts.open(&config).await?;
+        let media = media(&config)?;
         // The call loop looks its metrics up when it starts.
         let metrics = install_metrics();
         let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
@@ -201,6 +206,7 @@ impl Daemon {
             settings: Settings { config: Arc::new(config), dialplan: Arc::new(dialplan) },
             store,
             driver,
+            media,
             clock: parts.clock.clone(),
             keys: parts.keys.clone(),
             plans_rng: parts.randomness.stream(Stream::Plans),
@@ -346,6 +352,13 @@ fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings
         seed: parts.randomness.seed(Stream::UserAgent),
         trunks,
     })
+}
+
+fn media(config: &Config) -> Result<Media, StartError> {
+    let address = config.sip.listen.first().map(|listen| listen.address.ip());
+    let address = address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+    let prompts = Prompts::load(config.voice.prompts.as_deref())?;
+    Ok(Media { prompts, lines: Lines::new(address, &config.sip.media_ports) })
 }
 
 /// A second daemon in one process, as in tests, has no page of metrics of its own.

@@ -14,6 +14,7 @@ use tracing::{Span, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::ids::{CallId, VerificationId};
+use crate::media::TalkCounts;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -142,6 +143,23 @@ pub(crate) fn inbound_missed(trunk: &TrunkName, kind: &'static str) {
         .increment(1);
 }
 
+/// A call for a voice ended: what passed in it.
+pub(crate) fn talk_ended(counts: TalkCounts) {
+    counter!("dozvon_rtp_packets_sent_total").increment(counts.sent);
+    counter!("dozvon_rtp_packets_received_total").increment(counts.received);
+    counter!("dozvon_rtp_packets_ignored_total").increment(counts.strangers + counts.malformed);
+    counter!("dozvon_rtp_stalls_total").increment(counts.stalls);
+    info!(
+        sent = counts.sent,
+        received = counts.received,
+        strangers = counts.strangers,
+        stalls = counts.stalls,
+        repeats = counts.repeats,
+        holds = counts.holds,
+        "a call for a voice ended"
+    );
+}
+
 /// One HTTP request was answered: counted and timed by route and status.
 pub(crate) fn http_request(method: &str, route: &str, status: u16, took: std::time::Duration) {
     let labels = [
@@ -179,6 +197,13 @@ pub fn describe_metrics() {
         "dozvon_inbound_missed_total",
         "calls and texts from outside for which there was no room"
     );
+    describe_counter!("dozvon_rtp_packets_sent_total", "RTP packets that left");
+    describe_counter!("dozvon_rtp_packets_received_total", "RTP packets of called phones");
+    describe_counter!(
+        "dozvon_rtp_packets_ignored_total",
+        "packets at media ports from elsewhere, or of another kind"
+    );
+    describe_counter!("dozvon_rtp_stalls_total", "times that 100 ms of the pace were lost");
     describe_counter!("dozvon_verifications_created_total", "verifications made, by purpose");
     describe_counter!("dozvon_verifications_ended_total", "verifications, by purpose and end");
     describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");

@@ -107,6 +107,9 @@ pub struct CallOrder {
     pub trunk: TrunkName,
     /// What the user agent is asked.
     pub request: sip::CallRequest,
+    /// A call for a voice stays up once it is answered, for at most so long, and its
+    /// `media_port` is its own; `None`: a flash call.
+    pub talk_limit: Option<Duration>,
 }
 
 /// What a placed call tells. `progress` may be merged, `ended` comes exactly once, also when
@@ -134,6 +137,8 @@ pub struct CallProgress {
     /// Whether it rang after its end had been told as a timeout; it was cancelled at once. The
     /// only fact that may follow `ended`, for about 33 s.
     pub late_ringing: bool,
+    /// Where the far side of an answered call for a voice wants its audio at this moment.
+    pub media: Option<sip::RemoteMedia>,
 }
 
 /// How a placed call ended.

@@ -114,7 +114,7 @@ fn order(called: &str) -> CallOrder {
         no_answer_timeout: Duration::from_secs(1),
         media_port: 0,
     };
-    CallOrder { call_id: CallId(1), trunk: trunk_name(), request }
+    CallOrder { call_id: CallId(1), trunk: trunk_name(), request, talk_limit: None }
 }
 
 async fn place(driver: &Driver, called: &str) -> CallEnd {

@@ -147,6 +147,7 @@ fn order(n: u32) -> CallOrder {
         call_id: CallId(u128::from(n)),
         trunk: TrunkName::parse("bench").unwrap(),
         request: request(n),
+        talk_limit: None,
     }
 }
 

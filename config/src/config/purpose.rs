@@ -48,6 +48,8 @@ pub enum Channel {
     FlashCall,
     /// A text.
     Sms,
+    /// A call that says it.
+    Voice,
 }
 
 impl Channel {
@@ -56,6 +58,7 @@ impl Channel {
         match self {
             Self::FlashCall => "flash_call",
             Self::Sms => "sms",
+            Self::Voice => "voice",
         }
     }
 }

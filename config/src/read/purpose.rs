@@ -26,7 +26,7 @@ const CHANNELS: [Choice<Channel>; 5] = [
     ("flash_call", Some(Channel::FlashCall)),
     ("incoming_call", None),
     ("sms", Some(Channel::Sms)),
-    ("voice", None),
+    ("voice", Some(Channel::Voice)),
     ("email", None),
 ];
 

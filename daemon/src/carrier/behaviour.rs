@@ -34,6 +34,8 @@ pub enum Behaviour {
     TwoHandsets,
     /// The first INVITE is lost, and every answer comes twice.
     LossyRing,
+    /// 180, 200 a second later, and somebody who listens until the far side hangs up.
+    Listen,
 }
 
 /// One thing a handset does by itself.
@@ -51,7 +53,7 @@ const POST_DIAL_DELAY: Duration = Duration::from_millis(600);
 const NO_REPLY: Duration = Duration::from_secs(60);
 
 impl Behaviour {
-    /// The behaviour of a number: 80–94 are special, everything else rings.
+    /// The behaviour of a number: 80–95 are special, everything else rings.
     pub fn of(called: &str) -> Self {
         let digits: Vec<u8> = called.bytes().filter(u8::is_ascii_digit).collect();
         let [.., tens, ones] = digits[..] else { return Self::Ring };
@@ -72,6 +74,7 @@ impl Behaviour {
             92 => Self::RingWithoutEnd,
             93 => Self::TwoHandsets,
             94 => Self::LossyRing,
+            95 => Self::Listen,
             _ => Self::Ring,
         }
     }
@@ -90,7 +93,9 @@ impl Behaviour {
             Self::ProgressThenRing => {
                 vec![trying, (at(0), provisional(183)), (at(300), provisional(180)), no_reply]
             }
-            Self::Answer => vec![trying, ring, (at(1000), Act::Final { status: 200 })],
+            Self::Answer | Self::Listen => {
+                vec![trying, ring, (at(1000), Act::Final { status: 200 })]
+            }
             Self::TryingOnly => vec![trying, no_reply],
             Self::Silence => Vec::new(),
             Self::Refuse { status, .. } => {
@@ -111,11 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_80_to_94_are_special() {
+    fn only_80_to_95_are_special() {
         let special = (0..100)
             .filter(|n| Behaviour::of(&format!("+791612345{n:02}")) != Behaviour::Ring)
             .collect::<Vec<_>>();
-        assert_eq!(special, (80..=94).collect::<Vec<_>>());
+        assert_eq!(special, (80..=95).collect::<Vec<_>>());
         assert_eq!(Behaviour::of(""), Behaviour::Ring);
     }
 }

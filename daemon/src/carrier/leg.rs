@@ -10,6 +10,8 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// 64·T1: the end of timers H and, for a 2xx, of its repeats.
 const GIVE_UP: Duration = Duration::from_secs(32);
+/// A handset that listens knows its call for as long as a talk may last.
+const TALK: Duration = Duration::from_secs(100);
 
 /// How far the INVITE is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +141,8 @@ impl Leg {
     /// Nothing more will be sent.
     pub(super) fn over(&mut self, now: Instant, status: u16, acknowledged: bool) {
         self.stop_ringing(now);
-        self.state = State::Over { status, acknowledged, until: now + GIVE_UP };
+        let kept = if self.behaviour == Behaviour::Listen { TALK } else { GIVE_UP };
+        self.state = State::Over { status, acknowledged, until: now + kept };
     }
 
     /// The handset falls silent.

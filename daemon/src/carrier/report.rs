@@ -111,6 +111,21 @@ pub enum Report {
         /// What the gateway answered; 0: nothing, or nobody is registered.
         status: u16,
     },
+    /// A handset that was answered heard this, until the far side hung up.
+    Heard {
+        /// Since the start, in milliseconds.
+        t_ms: u64,
+        /// Its Call-ID.
+        call: String,
+        /// RTP packets that came.
+        packets: u32,
+        /// Those that are missing between the first and the last.
+        lost: u32,
+        /// How far a packet was off the pace of 20 ms at most, in milliseconds.
+        jitter_ms: u64,
+        /// The digits that were said, a text for each time.
+        codes: Vec<String>,
+    },
     /// A text arrived.
     Text {
         /// Since the start, in milliseconds.

@@ -7,11 +7,13 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sip::message::{Framing, HeaderName, Message, Method, Parser, SipUri, Start, Status, Writer};
+use sip::{Codec, RemoteMedia};
 
 use super::CarrierSettings;
 use super::behaviour::{Act, Behaviour};
 use super::challenge::{Admission, Gate};
 use super::leg::{Due, Invite, Leg, State};
+use super::recording::{Recording, Recordings};
 use super::report::{Direction, Report};
 use super::user::{Out, Users, Wish};
 
@@ -21,6 +23,9 @@ const LEG_LIMIT: usize = 10_000;
 const EXPIRES_CAP_S: u32 = 3600;
 /// Lost on purpose: the first INVITE of each Call-ID to a lossy handset.
 const LOST_LIMIT: usize = 10_000;
+
+/// The port that discards what comes.
+const DISCARD: u16 = 9;
 
 const UNAUTHORIZED: Status = status(401);
 const PROXY_AUTHENTICATION_REQUIRED: Status = status(407);
@@ -39,6 +44,10 @@ pub struct Switchboard {
     /// The gateway's Contact URI and where it registered from.
     binding: Option<(String, SocketAddr)>,
     lost: BTreeSet<Vec<u8>>,
+    recordings: Recordings,
+    recorded: VecDeque<Recording>,
+    /// Where handsets listen; 9 discards.
+    media_port: u16,
     started_at: Instant,
     transmits: VecDeque<(SocketAddr, Vec<u8>)>,
     reports: VecDeque<Report>,
@@ -59,6 +68,9 @@ impl Switchboard {
             gate: Gate::new(settings, ChaCha20Rng::from_seed(seed)),
             legs: Vec::new(),
             lost: BTreeSet::new(),
+            recordings: Recordings::default(),
+            recorded: VecDeque::new(),
+            media_port: DISCARD,
             started_at: now,
             transmits: VecDeque::new(),
             reports: VecDeque::new(),
@@ -73,6 +85,21 @@ impl Switchboard {
     /// The next thing to tell.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// The next call whose handset has heard all that it will.
+    pub fn poll_recording(&mut self) -> Option<Recording> {
+        self.recorded.pop_front()
+    }
+
+    /// Handsets listen at this port from here on.
+    pub fn listen_at(&mut self, media_port: u16) {
+        self.media_port = media_port;
+    }
+
+    /// Takes one datagram of the handsets' port.
+    pub fn handle_media(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        self.recordings.take(now, source, bytes);
     }
 
     /// When [`Switchboard::handle_timeout`] has work.
@@ -200,6 +227,11 @@ impl Switchboard {
         if self.legs.len() >= LEG_LIMIT {
             return self.answer(now, source, request, Status::SERVICE_UNAVAILABLE);
         }
+        if Behaviour::of(&called) == Behaviour::Listen
+            && let Some(media) = RemoteMedia::read(request.body, &[Codec::Pcma])
+        {
+            self.recordings.start(media.address, text_of(request.call_id));
+        }
         let shown = request.headers.get(HeaderName::PAssertedIdentity).map(|raw| raw.to_vec());
         let from = user_of(request.from.uri().ok());
         let call = text_of(request.call_id);
@@ -264,7 +296,10 @@ impl Switchboard {
 
     fn bye(&mut self, now: Instant, source: SocketAddr, request: &Message<'_>) {
         let status = match self.leg_by_call(request) {
-            Some(_) => Status::OK,
+            Some(_) => {
+                self.recorded.extend(self.recordings.end(&text_of(request.call_id)));
+                Status::OK
+            }
             None => CALL_DOES_NOT_EXIST,
         };
         self.answer(now, source, request, status);
@@ -347,10 +382,11 @@ impl Switchboard {
 
     fn offer_answer(&self) -> Vec<u8> {
         let ip = self.address.ip();
+        let port = self.media_port;
         let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         format!(
             "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
-             m=audio 9 RTP/AVP 8\r\n"
+             m=audio {port} RTP/AVP 8\r\n"
         )
         .into_bytes()
     }
@@ -464,7 +500,8 @@ impl Switchboard {
         self.legs.iter().position(|leg| leg.call_id == request.call_id && leg.tag.as_bytes() == tag)
     }
 
-    fn t_ms(&self, now: Instant) -> u64 {
+    /// Since the start, in milliseconds.
+    pub(super) fn t_ms(&self, now: Instant) -> u64 {
         u64::try_from(now.duration_since(self.started_at).as_millis()).unwrap_or(u64::MAX)
     }
 }

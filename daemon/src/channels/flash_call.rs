@@ -1,9 +1,10 @@
-//! Carries out a flash-call step: watches the call, writes down what it tells, and goes to the
-//! next trunk when nothing rang.
+//! Carries out a step of calls: watches the call, writes down what it tells, and goes to the
+//! next trunk when nothing rang. A call that says its code walks the same way.
 
 mod prepare;
 
 pub use prepare::{Act, plan, prepare, prepare_again};
+pub(super) use prepare::{Way, place, request};
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use sip::outcome::Follow;
 use sip::{CallOutcome, CallSummary, PlaceCallError};
 
 use crate::app::App;
+use crate::channels::voice::{self, Speech};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, VerificationId};
 use crate::store::{Applied, Apply, StoreError, Who};
@@ -33,7 +35,7 @@ const UNALLOCATED_FOR: Duration = Duration::from_secs(3600);
 const WRITE_RETRY: Duration = Duration::from_millis(500);
 
 /// The call that is up, and what could follow it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Leg {
     /// From 1 within the step.
     pub attempt: u8,
@@ -43,27 +45,44 @@ pub struct Leg {
     pub call: Call,
     /// The plan's attempt over another trunk.
     pub next: Option<Attempt>,
+    /// How it shows its code.
+    pub shows: Shows,
+}
+
+/// How a call shows its code.
+#[derive(Debug)]
+pub enum Shows {
+    /// By the number that calls.
+    CallerId,
+    /// By saying it, once it is answered; `None`: it is only played, or has been said.
+    Speech(Option<Speech>),
 }
 
 async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch: CallWatch) {
     let first_invite = leg.call.created_at;
     loop {
-        let end = follow_call(&app, verification_id, &leg, &mut watch).await;
+        let call_id = leg.call.call_id;
+        let end = match &mut leg.shows {
+            Shows::CallerId => follow_call(&app, verification_id, call_id, &mut watch).await,
+            Shows::Speech(speech) => {
+                voice::follow_call(&app, verification_id, call_id, speech, &mut watch).await
+            }
+        };
         let record = record(app.now(), end.as_ref());
         if let (Some(shown), Some(CallEnd::Ended(_))) = (leg.call.caller_id, &end)
             && leg.live
+            && matches!(leg.shows, Shows::CallerId)
         {
             app.resting().note(app.now(), shown, record.outcome == CallOutcome::Blocked);
         }
         if record.outcome == CallOutcome::TrunkTimeout {
-            let late =
-                late_ring(app.clone(), verification_id, leg.call.call_id, record.clone(), watch);
+            let late = late_ring(app.clone(), verification_id, call_id, record.clone(), watch);
             app.tasks().spawn(late);
         }
         let follow = end.as_ref().map_or(Follow::End, follow);
         remember(&app, verification_id, &leg, end.as_ref(), follow).await;
-        let next = next(&app, verification_id, &leg, first_invite, &record, follow).await;
-        let ended = Input::CallEnded { call_id: leg.call.call_id, record, last: next.is_none() };
+        let next = next(&app, verification_id, &mut leg, first_invite, &record, follow).await;
+        let ended = Input::CallEnded { call_id, record, last: next.is_none() };
         let stored = write(&app, verification_id, ended).await;
         let Some(next) = next else {
             settle(&app, stored).await;
@@ -80,7 +99,7 @@ async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch:
 async fn follow_call(
     app: &App,
     verification_id: VerificationId,
-    leg: &Leg,
+    call_id: CallId,
     watch: &mut CallWatch,
 ) -> Option<CallEnd> {
     let mut telling = true;
@@ -91,7 +110,7 @@ async fn follow_call(
                 telling = changed.is_ok();
                 let progress = *watch.progress.borrow_and_update();
                 if telling && progress != CallProgress::default() {
-                    write_progress(app, verification_id, leg, progress).await;
+                    write_progress(app, verification_id, call_id, progress).await;
                 }
             }
             end = &mut watch.ended => return end.ok(),
@@ -123,21 +142,21 @@ async fn late_ring(
 
 /// Progress is worth one try: the end says the same again, save for the CSeq, which only a
 /// process that dies at this very moment would need.
-async fn write_progress(
+pub(super) async fn write_progress(
     app: &App,
     verification_id: VerificationId,
-    leg: &Leg,
+    call_id: CallId,
     progress: CallProgress,
 ) {
     let input = Input::Progress {
-        call_id: leg.call.call_id,
+        call_id,
         target: progress.target,
         cseq: progress.cseq,
         ringing: progress.ringing,
         cancelled: progress.cancelled,
     };
     if let Err(error) = app.store().apply(Apply::internal(verification_id, input)).await {
-        tracing::warn!(%error, call_id = %leg.call.call_id, "progress was not written down");
+        tracing::warn!(%error, %call_id, "progress was not written down");
     }
 }
 
@@ -254,7 +273,7 @@ struct Next {
 async fn next(
     app: &App,
     verification_id: VerificationId,
-    leg: &Leg,
+    leg: &mut Leg,
     first_invite: Timestamp,
     record: &CallRecord,
     follow: Follow,
@@ -273,7 +292,7 @@ async fn next(
     let stored = app.store().verification(&Who::Gateway, verification_id).await.ok()??;
     let purpose = service::purpose_of(&settings, &stored)?;
     let place = Place { verification_id, purpose, attempt: leg.attempt + 1, elapsed };
-    let placement = match service::placement(now, app, &settings, place, attempt) {
+    let mut placement = match service::placement(now, app, &settings, place, attempt) {
         Ok(placement) => placement,
         Err(error) => {
             tracing::warn!(%error, trunk = %attempt.trunk, "the next trunk cannot take the call");
@@ -282,10 +301,21 @@ async fn next(
     };
     let reservation = app.driver().reserve().ok()?;
     let same = leg.call.caller_id.as_ref() == Some(&attempt.caller_id);
+    let code = (!same).then_some(placement.code);
+    let (shows, code) = match &mut leg.shows {
+        Shows::CallerId => (Shows::CallerId, code),
+        Shows::Speech(speech) => {
+            // What was not said yet is said over the next trunk, from the same port.
+            let speech = speech.take()?;
+            speech.shape(&mut placement.order);
+            (Shows::Speech(Some(speech)), None)
+        }
+    };
+    let (attempt, call) = (leg.attempt + 1, placement.call);
     Some(Next {
-        leg: Leg { attempt: leg.attempt + 1, live: true, call: placement.call, next: None },
+        leg: Leg { attempt, live: true, call, next: None, shows },
         follows: leg.call.call_id,
-        code: (!same).then_some(placement.code),
+        code,
         order: placement.order,
         reservation,
     })

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
-use super::{Exit, load, output};
+use super::{Exit, load, output, run};
+use crate::media::Prompts;
 
 /// Says everything that is wrong with a configuration.
 pub(super) fn check(path: &Path) -> Exit {
     match load(path) {
         Ok(config) => {
+            if let Err(error) = Prompts::load(config.voice.prompts.as_deref()) {
+                return run::fail(&error.into());
+            }
             output::line(format_args!(
                 "{} is right: {} trunks, {} pools, {} routes",
                 path.display(),

@@ -7,6 +7,7 @@
 mod ladder;
 mod many;
 mod phone;
+mod spoken;
 mod stage;
 
 use std::net::SocketAddr;
@@ -32,12 +33,25 @@ pub(super) struct DemoArgs {
     /// Prove this many numbers, many at once, and close with a table.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     calls: Option<u32>,
+    /// By which channel one number is proved.
+    #[arg(long, value_enum, default_value = "flash_call", conflicts_with = "calls")]
+    channel: DemoChannel,
     /// Stay up afterwards, with the API and a key printed.
     #[arg(long)]
     keep: bool,
     /// Where the API listens; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+}
+
+/// The channels that the demo shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum DemoChannel {
+    /// The tail of the calling number.
+    FlashCall,
+    /// A call that says the code.
+    Voice,
 }
 
 /// Why the demo did not work.
@@ -81,7 +95,7 @@ pub(super) async fn demo(args: DemoArgs) -> Exit {
     };
     let stop = crate::lifecycle::stop_signal();
     let played = tokio::select! {
-        played = play(&stage, args.calls) => played,
+        played = play(&stage, args.calls, args.channel) => played,
         () = stage.carrier_ended() => Err(DemoError::CarrierDied),
         () = stop => Err(DemoError::Missing("interrupted".to_owned())),
     };
@@ -103,11 +117,12 @@ pub(super) async fn demo(args: DemoArgs) -> Exit {
     exit
 }
 
-async fn play(stage: &Stage, calls: Option<u32>) -> Result<(), DemoError> {
+async fn play(stage: &Stage, calls: Option<u32>, channel: DemoChannel) -> Result<(), DemoError> {
     stage.wait_registered().await?;
-    match calls {
-        Some(count) => many::prove(stage, count).await,
-        None => prove_one(stage).await,
+    match (calls, channel) {
+        (Some(count), _) => many::prove(stage, count).await,
+        (None, DemoChannel::FlashCall) => prove_one(stage).await,
+        (None, DemoChannel::Voice) => spoken::prove(stage).await,
     }
 }
 
@@ -116,7 +131,7 @@ async fn prove_one(stage: &Stage) -> Result<(), DemoError> {
     let api = stage.api();
     output::line("");
     output::line(format_args!("POST /v1/verifications {{\"to\": \"{NUMBER}\"}}"));
-    let created = ask_created(api, NUMBER).await?;
+    let created = ask_created(api, NUMBER, "flash_call").await?;
     output::line(format_args!("  201 {}, {}", text(&created["id"]), text(&created["status"])));
     output::line("");
 
@@ -143,10 +158,10 @@ async fn prove_one(stage: &Stage) -> Result<(), DemoError> {
     if approved["valid"] != true || approved["status"] != "approved" {
         return Err(DemoError::Missing("the right code was not accepted".to_owned()));
     }
-    print_record(api, &id).await
+    print_record(api, &id, "rang").await
 }
 
-async fn print_record(api: &Endpoint, id: &str) -> Result<(), DemoError> {
+async fn print_record(api: &Endpoint, id: &str, outcome: &str) -> Result<(), DemoError> {
     let call = recorded_call(api, id).await?;
     output::line("");
     output::line(format_args!(
@@ -158,8 +173,8 @@ async fn print_record(api: &Endpoint, id: &str) -> Result<(), DemoError> {
     for entry in call["timeline"].as_array().into_iter().flatten() {
         output::line(format_args!("  {:>6} ms  {}", text(&entry["t_ms"]), text(&entry["event"])));
     }
-    if call["outcome"] != "rang" {
-        return Err(DemoError::Missing("the call record does not say that it rang".to_owned()));
+    if call["outcome"] != outcome {
+        return Err(DemoError::Missing(format!("the call record does not say {outcome}")));
     }
     Ok(())
 }
@@ -181,8 +196,8 @@ async fn recorded_call(api: &Endpoint, id: &str) -> Result<Value, DemoError> {
 }
 
 /// Asks for a verification.
-async fn ask_created(api: &Endpoint, number: &str) -> Result<Value, DemoError> {
-    let wish = json!({ "to": number, "channels": ["flash_call"] });
+async fn ask_created(api: &Endpoint, number: &str, channel: &str) -> Result<Value, DemoError> {
+    let wish = json!({ "to": number, "channels": [channel], "locale": "ru" });
     expect("verify the number", api.post("/v1/verifications", &wish).await?)
 }
 

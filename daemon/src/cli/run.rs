@@ -51,6 +51,7 @@ pub(super) fn fail(error: &StartError) -> Exit {
         StartError::Secret { .. } | StartError::SecretKey(_) => Exit::Config,
         StartError::Tls { .. } | StartError::Plans(_) => Exit::Config,
         StartError::SmppPassword(_) => Exit::Config,
+        StartError::Prompts(_) => Exit::Config,
         StartError::Store(OpenError::Address | OpenError::WrongKey) => Exit::Config,
         StartError::Store(_) | StartError::Sip(_) | StartError::Listen { .. } => Exit::Unavailable,
         StartError::Randomness(_) | StartError::Recovery(_) => Exit::TryAgain,

@@ -9,4 +9,5 @@ mod refusals;
 mod sends;
 mod smpp;
 mod texts;
+mod voice;
 mod workflow;

@@ -18,7 +18,7 @@ use crate::store::row::{ApiKeyRow, SignInRow, UnallocatedRow};
 use crate::store::sql_types::Key;
 use crate::store::view::Who;
 use crate::store::write::{Applied, Apply, Create, Created};
-use crate::verification::model::{Call, StoredMailbox, StoredTarget};
+use crate::verification::model::{Call, Channel, Step, StoredMailbox, StoredTarget};
 
 /// A question to the writer. The answer is set while the batch runs and sent after its commit;
 /// a batch that is repeated sets it again.
@@ -139,7 +139,8 @@ impl CreateAsk {
         let blanked = StoreError::Damaged { table: "verification", column: "to" };
         let target = target_hash(keys, &create.verification.to).ok_or(blanked)?;
         let number = create.verification.number();
-        let calls = create.verification.steps.iter().flat_map(|step| &step.calls);
+        let steps = create.verification.steps.iter().filter(|step| shows_tails(step));
+        let calls = steps.flat_map(|step| &step.calls);
         Ok(Self {
             to: target,
             limits: create.limits.iter().map(|limit| limit_hash(keys, limit)).collect(),
@@ -154,6 +155,11 @@ impl CreateAsk {
             create,
         })
     }
+}
+
+/// Whether the caller IDs of a step's calls are codes, which no number is to see twice.
+pub(crate) fn shows_tails(step: &Step) -> bool {
+    step.channel == Channel::FlashCall
 }
 
 /// Users to store, with the hashes of what has to be looked up.

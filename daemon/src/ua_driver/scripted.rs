@@ -126,6 +126,19 @@ impl ScriptedCall {
         self.progress.send_modify(|progress| progress.ringing = true);
     }
 
+    /// It was answered by somebody who wants audio here.
+    pub(crate) fn answer(&self, address: SocketAddr) {
+        self.ring();
+        let media = sip::RemoteMedia {
+            address,
+            codec: sip::Codec::Pcma,
+            payload_type: 8,
+            telephone_event: Some(101),
+            direction: sip::Direction::SendReceive,
+        };
+        self.progress.send_modify(|progress| progress.media = Some(media));
+    }
+
     /// It rang and our CANCEL ended it.
     pub(crate) fn rang(self) {
         self.ring();

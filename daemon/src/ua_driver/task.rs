@@ -252,9 +252,17 @@ impl Task {
             if !room.take_token(now) {
                 return Err(sip::PlaceCallError::ChannelsBusy);
             }
-            let mut request = order.request;
-            request.media_port = self.media.port();
-            let handle = self.user_agent.place_call(now, room.handle, request)?;
+            let (trunk, mut call) = (room.handle, order.request);
+            let handle = match order.talk_limit {
+                None => {
+                    call.media_port = self.media.port();
+                    self.user_agent.place_call(now, trunk, call)?
+                }
+                Some(talk_limit) => {
+                    let request = sip::VoiceCallRequest { call, talk_limit };
+                    self.user_agent.place_voice_call(now, trunk, request)?
+                }
+            };
             room.call_placed(now);
             Ok((handle, place))
         });
@@ -319,8 +327,9 @@ impl Task {
             Event::Cancelled { call } => {
                 self.reports.progress(call, |progress| progress.cancelled = true);
             }
-            // Only calls for a voice stay up, and none is placed from here.
-            Event::Answered { .. } | Event::MediaChanged { .. } => {}
+            Event::Answered { call, media, .. } | Event::MediaChanged { call, media } => {
+                self.reports.progress(call, |progress| progress.media = Some(media));
+            }
             Event::LateRinging { call, .. } => {
                 self.reports.late_ringing(call);
             }

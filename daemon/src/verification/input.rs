@@ -113,6 +113,11 @@ pub enum Input {
         /// Whether our CANCEL left after ringing: the step rang.
         cancelled: bool,
     },
+    /// A call that was answered has said the whole code once.
+    Said {
+        /// Which call.
+        call_id: CallId,
+    },
     /// A call ended. Recorded also after the verification has ended.
     CallEnded {
         /// Which call.

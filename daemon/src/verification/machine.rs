@@ -18,9 +18,16 @@ pub use crate::verification::input::{
     Again, Answer, Input, PresentedCode, PresentedCodeError, Reason, Refusal,
 };
 use crate::verification::model::{
-    Call, CallRecord, CallState, Dispatch, Step, StepCode, StepStatus, Verification,
+    Call, CallRecord, CallState, Channel, Dispatch, Step, StepCode, StepStatus, Verification,
     VerificationStatus,
 };
+
+/// The detail of a step whose call has said the code.
+const SAID: &str = "said";
+/// The detail of a step whose call rang and was not answered before it was to speak.
+const NO_REPLY: &str = "no_reply";
+/// The detail of a step whose call was ended by its callee before the code was said.
+const HUNG_UP: &str = "hung_up";
 
 /// What an accepted input did.
 enum Effect {
@@ -80,6 +87,7 @@ impl Verification {
             Input::Progress { call_id, target, cseq, ringing, cancelled } => {
                 self.progress(*call_id, *target, *cseq, *ringing, *cancelled)
             }
+            Input::Said { call_id } => self.said(*call_id),
             Input::CallEnded { call_id, record, last } => {
                 self.call_ended(now, *call_id, record, *last)
             }
@@ -151,7 +159,8 @@ impl Verification {
         };
         let mut changed = state != step.calls[at].state;
         step.calls[at].state = state;
-        if cancelled && !step.status.shows_code() {
+        // Only a flash call has shown its code by ringing.
+        if cancelled && !step.status.shows_code() && step.channel == Channel::FlashCall {
             step.stand(StepStatus::Rang, "ring_limit");
             changed = true;
         } else if cseq > 0 && step.status == StepStatus::Queued {
@@ -159,6 +168,16 @@ impl Verification {
             changed = true;
         }
         Ok(if changed { Effect::Changed } else { Effect::Unchanged })
+    }
+
+    fn said(&mut self, call_id: CallId) -> Result<Effect, Refusal> {
+        self.require_pending()?;
+        let (step, _) = self.find_call(call_id)?;
+        if step.status == StepStatus::Answered {
+            return Ok(Effect::Unchanged);
+        }
+        step.stand(StepStatus::Answered, SAID);
+        Ok(Effect::Changed)
     }
 
     fn call_ended(
@@ -251,6 +270,10 @@ impl Step {
         self.calls.iter().any(Call::is_up)
     }
 
+    fn is_spoken(&self) -> bool {
+        self.channel == Channel::Voice
+    }
+
     fn stand(&mut self, status: StepStatus, detail: &str) {
         // The word that said why it rang stays when the call's end only confirms it.
         if self.status != status || self.detail.is_none() {
@@ -262,13 +285,23 @@ impl Step {
     /// What the end of its call `at` makes of the step.
     fn follow_outcome(&mut self, at: usize, outcome: CallOutcome) {
         let detail = outcome.as_str();
+        if self.is_spoken() && !self.status.shows_code() {
+            // Nothing is shown by ringing, nor by an answer before all was said.
+            match outcome {
+                CallOutcome::Rang | CallOutcome::LateRing => {
+                    return self.stand(StepStatus::Unreachable, NO_REPLY);
+                }
+                CallOutcome::Answered => return self.stand(StepStatus::Declined, HUNG_UP),
+                _ => {}
+            }
+        }
         match StepStatus::of_outcome(outcome) {
             // Somebody else may have seen it.
             StepStatus::Diverted => {
                 self.code = None;
                 self.stand(StepStatus::Diverted, detail);
             }
-            StepStatus::Failed if outcome == CallOutcome::LateRing => {
+            StepStatus::Failed if outcome == CallOutcome::LateRing && !self.is_spoken() => {
                 // The phone shows two numbers when the caller ID has changed since.
                 let shown = &self.calls[at].caller_id;
                 if self.calls.last().is_some_and(|last| last.caller_id == *shown) {

@@ -154,6 +154,7 @@ impl Planned {
         let channel = match step.channel {
             config::Channel::FlashCall => Channel::FlashCall,
             config::Channel::Sms => Channel::Sms,
+            config::Channel::Voice => Channel::Voice,
         };
         Self { channel, after: step.after.unwrap_or(DEFAULT_AFTER) }
     }

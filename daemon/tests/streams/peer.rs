@@ -157,7 +157,7 @@ pub(crate) fn place(driver: &Driver, trunk: &str, nth: u8) -> CallWatch {
         media_port: 0,
     };
     let call_id = CallId(u128::from(nth));
-    let order = CallOrder { call_id, trunk: trunk_name(trunk), request };
+    let order = CallOrder { call_id, trunk: trunk_name(trunk), request, talk_limit: None };
     driver.reserve().unwrap().place_call(order)
 }
 

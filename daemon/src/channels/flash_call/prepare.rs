@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplans::{Attempt, CallerIdWish, Plan, PlanRequest, RecentTails, RestingCallerIds};
 
-use super::{Leg, disown, run};
+use super::{Leg, Shows, disown, run};
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain};
 use crate::ids::VerificationId;
@@ -19,14 +19,14 @@ use tracing::Instrument;
 /// A call that is ready to be placed.
 #[derive(Debug)]
 pub struct Act {
-    leg: Leg,
-    order: CallOrder,
-    way: Way,
+    pub(in crate::channels) leg: Leg,
+    pub(in crate::channels) order: CallOrder,
+    pub(in crate::channels) way: Way,
 }
 
 /// Who carries the call.
 #[derive(Debug)]
-enum Way {
+pub(in crate::channels) enum Way {
     /// The call loop, which has a place for it.
     Loop(Reservation),
     /// Nobody: under a test key the call is only played.
@@ -59,8 +59,8 @@ pub async fn prepare(
         calls: vec![call.clone()],
         ..Step::bare(1, Channel::FlashCall, StepStatus::Queued, now)
     };
-    let leg = Leg { attempt: 1, live: verification.live, call, next };
-    let act = channels::Act::FlashCall(Box::new(Act { leg, order, way }));
+    let leg = Leg { attempt: 1, live: verification.live, call, next, shows: Shows::CallerId };
+    let act = channels::Act::Call(Box::new(Act { leg, order, way }));
     Ok(Prepared { step, limits: if verification.live { limits } else { Vec::new() }, act })
 }
 
@@ -95,8 +95,9 @@ pub fn prepare_again(
     };
     let Placement { call, order, .. } = placement;
     // A resend shows the code that the phone may have seen; it has no second trunk.
-    let leg = Leg { attempt, live: verification.live, call: call.clone(), next: None };
-    let act = channels::Act::FlashCall(Box::new(Act { leg, order, way }));
+    let shows = Shows::CallerId;
+    let leg = Leg { attempt, live: verification.live, call: call.clone(), next: None, shows };
+    let act = channels::Act::Call(Box::new(Act { leg, order, way }));
     let limits = if verification.live { limits } else { Vec::new() };
     Ok(PreparedAgain { again: Again::Call(Box::new(call)), limits, act })
 }
@@ -126,7 +127,7 @@ pub async fn plan(
     Ok(app.with_plans_rng(|rng| dialplan.plan(rng, &to, &request, &recent, &health))?)
 }
 
-fn request(
+pub(in crate::channels) fn request(
     app: &App,
     settings: &Settings,
     verification: &Verification,
@@ -144,7 +145,7 @@ fn request(
     })
 }
 
-fn place(
+pub(in crate::channels) fn place(
     app: &App,
     settings: &Settings,
     verification: &Verification,

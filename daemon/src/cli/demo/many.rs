@@ -79,7 +79,7 @@ async fn prove_one(
     told: std::sync::Arc<Told>,
     number: String,
 ) -> Result<Proved, DemoError> {
-    let created = ask_created(&api, &number).await?;
+    let created = ask_created(&api, &number, "flash_call").await?;
     let object = wait_rang(&api, created).await?;
     let phone = told
         .phone(&number)

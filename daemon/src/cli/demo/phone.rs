@@ -13,6 +13,21 @@ pub(super) struct Phone {
     pub(super) caller_id: String,
     /// How the call ended there; `None`: it is up.
     pub(super) ended: Option<Ended>,
+    /// What its owner heard, once the far side hung up.
+    pub(super) heard: Option<Heard>,
+}
+
+/// What was said to who picked up.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    /// RTP packets that came.
+    pub(super) packets: u32,
+    /// Those that are missing.
+    pub(super) lost: u32,
+    /// How far a packet was off its pace at most.
+    pub(super) jitter_ms: u64,
+    /// The digits, a text for each time.
+    pub(super) codes: Vec<String>,
 }
 
 /// How a call ended at its handset.
@@ -43,7 +58,8 @@ impl Phones {
         match report {
             Report::Registered { expires_s, .. } => self.registered = *expires_s > 0,
             Report::Invited { call, called, caller_id, .. } => {
-                let phone = Phone { call: call.clone(), caller_id: caller_id.clone(), ended: None };
+                let (call_id, caller_id) = (call.clone(), caller_id.clone());
+                let phone = Phone { call: call_id, caller_id, ended: None, heard: None };
                 self.by_number.insert(called.clone(), phone);
                 self.numbers.insert(call.clone(), called.clone());
             }
@@ -57,6 +73,14 @@ impl Phones {
                         rang_ms: *rang_ms,
                         repeated: *repeated_invites > 0,
                     });
+                }
+            }
+            Report::Heard { call, packets, lost, jitter_ms, codes, .. } => {
+                let phone =
+                    self.numbers.get(call).and_then(|number| self.by_number.get_mut(number));
+                if let Some(phone) = phone {
+                    let (packets, lost, jitter_ms) = (*packets, *lost, *jitter_ms);
+                    phone.heard = Some(Heard { packets, lost, jitter_ms, codes: codes.clone() });
                 }
             }
             Report::Listening { .. }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::phone::{Phone, Phones};
+use super::phone::{Heard, Phone, Phones};
 use super::{DemoError, ladder};
 use crate::carrier::Report;
 use crate::cli::{Endpoint, output};
@@ -18,6 +18,8 @@ use crate::lifecycle::Daemon;
 
 /// Nothing on loopback takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A code is said twice within this.
+const TALK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everything that the demo runs on; dropped, it ends the child and removes the folder.
 pub(super) struct Stage {
@@ -99,6 +101,12 @@ impl Stage {
         .map(drop)
     }
 
+    /// Waits until the handset of `number` was spoken to and the call is over.
+    pub(super) async fn heard(&self, number: &str) -> Result<Heard, DemoError> {
+        let missing = "the handset heard nothing";
+        self.wait_within(TALK_PATIENCE, missing, |phones| phones.of(number)?.heard.clone()).await
+    }
+
     /// What the simulator told.
     pub(super) fn told(&self) -> Arc<Told> {
         self.told.clone()
@@ -143,10 +151,19 @@ impl Stage {
     async fn wait_for<T>(
         &self,
         missing: &str,
+        look: impl FnMut(&Phones) -> Option<T>,
+    ) -> Result<T, DemoError> {
+        self.wait_within(PATIENCE, missing, look).await
+    }
+
+    async fn wait_within<T>(
+        &self,
+        patience: Duration,
+        missing: &str,
         mut look: impl FnMut(&Phones) -> Option<T>,
     ) -> Result<T, DemoError> {
         let mut lines = self.told.lines.subscribe();
-        let found = tokio::time::timeout(PATIENCE, async {
+        let found = tokio::time::timeout(patience, async {
             loop {
                 {
                     let phones = self.told.phones.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use crate::accounts::{KeyWish, Scopes, create_key};
 use crate::app::{App, Parts, Settings};
 use crate::clock::Clock;
+use crate::media::{Lines, Media, Prompts};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey};
@@ -269,6 +270,10 @@ async fn open(folder: &TempDir, room: usize, text: &str) -> (App, Script) {
         settings: Settings { config: Arc::new(config), dialplan },
         store: store.await.unwrap(),
         driver,
+        media: Media {
+            prompts: Prompts::built_in(),
+            lines: Lines::new([127, 0, 0, 1].into(), &[]),
+        },
         clock,
         keys,
         plans_rng: randomness.stream(Stream::Plans),

@@ -58,7 +58,7 @@ impl From<PrepareError> for Problem {
                 | WordingError::MissingVariable(_)),
             ) => Self::field(Code::InvalidRequest, "/template", error.to_string()),
             PrepareError::NothingToRepeat => Self::new(Code::NotResendable),
-            PrepareError::Driver(_) => Self::new(Code::Overloaded),
+            PrepareError::Driver(_) | PrepareError::Line(_) => Self::new(Code::Overloaded),
             PrepareError::Store(error) => error.into(),
         }
     }

@@ -17,7 +17,9 @@ use crate::store::convert::{
 use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitLog, LimitReached, LimitUse};
 use crate::store::message::Message;
-use crate::store::request::{ApplyAsk, CreateAsk, IdempotencyHashes, Request, tail_hash};
+use crate::store::request::{
+    ApplyAsk, CreateAsk, IdempotencyHashes, Request, shows_tails, tail_hash,
+};
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow, UserRow};
 use crate::store::sql_types::Key;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
@@ -367,7 +369,7 @@ impl<'a> Plan<'a> {
         if counts {
             self.count(&apply.limits, &ask.limits);
         }
-        if let Some(to) = to {
+        if let Some(to) = to.filter(|_| after.steps.last().is_some_and(shows_tails)) {
             for call in placed_by(&apply.input) {
                 if let Some(tail) = tail_hash(self.keys, &to, call) {
                     let row = self.show_tail(tail, Key::cut(self.keys.number_hmac(&to)));
@@ -467,6 +469,7 @@ fn placed_by(input: &Input) -> &[Call] {
         | Input::Cancel
         | Input::Supersede
         | Input::Progress { .. }
+        | Input::Said { .. }
         | Input::CallEnded { .. }
         | Input::Resend { again: Again::Dispatch(_), .. }
         | Input::Skipped { .. }

@@ -86,6 +86,6 @@ pub fn placement(
     let length = attempt.caller_id.code_length();
     let space = attempt.endings.unwrap_or(length.space());
     let code = StepCode::of_caller_id(app.keys(), place.verification_id, &attempt.caller_id, space);
-    let order = CallOrder { call_id, trunk: attempt.trunk.clone(), request };
+    let order = CallOrder { call_id, trunk: attempt.trunk.clone(), request, talk_limit: None };
     Ok(Placement { call, code, order })
 }

@@ -127,7 +127,7 @@ pub(crate) fn placement(
     Placement {
         call,
         code: StepCode::of_caller_id(app.keys(), verification_id, &shown, length.space()),
-        order: CallOrder { call_id, trunk, request },
+        order: CallOrder { call_id, trunk, request, talk_limit: None },
     }
 }
 
