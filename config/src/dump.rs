@@ -3,7 +3,10 @@
 mod writer;
 
 use dialplans::{DialFormat, PoolChoice};
-use sip::{CallerIdHeader, DigestAlgorithm, External, HostPort, RingSignal, Target, Transport};
+use sip::{
+    CallerIdHeader, Codec, DigestAlgorithm, External, HostPort, Privacy, Rel100, RingSignal,
+    Target, Transport,
+};
 
 use crate::address::in_uri;
 use crate::config::Config;
@@ -12,9 +15,10 @@ use crate::config::database::{Database, OnOutage, Store};
 use crate::config::purpose::{Purpose, WorkflowStep};
 use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
-use crate::config::trunk::{TransportChoice, Trunk};
+use crate::config::trunk::{Offer, TransportChoice, Trunk};
 use crate::read::smpp::{CONCATENATIONS, DATA_CODINGS};
 use crate::read::trunk::inbound::{CALLED, CALLER};
+use crate::read::trunk::offer::{CODECS, PRIVACY, REL100};
 use crate::read::trunk::{DIGESTS, HEADERS, RING_SIGNALS};
 use crate::section::scalar::Choice;
 use writer::Writer;
@@ -164,6 +168,7 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("dial_format", &format(trunk.dial_format));
     out.value("dial_strip", trunk.translation.strip());
     out.text("dial_prefix", &trunk.translation.prefix());
+    offer(out, &trunk.offer);
     out.text("ring_signal", &word::<RingSignal>(&RING_SIGNALS, &trunk.ring_signal));
     out.seconds("ring_limit", trunk.ring_limit);
     out.seconds("no_ring_limit", trunk.no_ring_limit);
@@ -171,12 +176,26 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     out.value("max_calls", trunk.max_calls);
     out.value("cps", trunk.cps);
     out.value("priority", trunk.priority);
+    if let Some(group) = &trunk.group {
+        out.text("group", group);
+    }
     out.text("sms", &if trunk.sms { "message" } else { "off" });
     out.text("sms_from", &trunk.sms_from.reveal());
     inbound(out, trunk);
     if let Some(price) = &trunk.price_per_call {
         out.text("price_per_call", price);
     }
+}
+
+/// What its INVITEs offer.
+fn offer(out: &mut Writer, offer: &Offer) {
+    out.text("rel100", &word::<Rel100>(&REL100, &offer.rel100));
+    out.texts("codecs", offer.codecs.iter().map(|codec| word::<Codec>(&CODECS, codec)));
+    out.text("privacy", &word::<Privacy>(&PRIVACY, &offer.privacy));
+    if let Some(address) = &offer.media_external {
+        out.text("media_external", address);
+    }
+    out.texts("media_networks", offer.media_networks.iter().map(ToString::to_string));
 }
 
 /// How calls and texts of the trunk are known and read.

@@ -135,6 +135,12 @@ fn a_dump_reads_back_to_the_same_configuration() {
         targets = [{ address = "10.0.0.1:5070", priority = 3, weight = 7 }, "10.0.0.2"]
         from_user = "fixed"
         sms = "message"
+        rel100 = "required"
+        codecs = ["pcmu"]
+        privacy = "none"
+        media_external = "2001:db8::9"
+        media_networks = ["203.0.113.0/24", "2001:db8:1::/48"]
+        group = "mobile"
         [pools.moscow]
         numbers = ["+74951230000-+74951239999", "+74952000000"]
         trunks = "north"
@@ -207,6 +213,19 @@ fn several_files_are_one_configuration() {
 fn a_text_that_is_no_toml_includes_nothing() {
     let broken = Source { name: "dozvon.toml", text: "include = [\"a\"]\n[" };
     assert!(config::includes(&broken).is_empty());
+}
+
+#[test]
+fn a_route_of_a_group_takes_its_trunks_by_priority() {
+    let text = "[trunks.a]\ntargets = [\"10.0.0.1\"]\npriority = 2\ngroup = \"mobile\"\n\
+                [trunks.b]\ntargets = [\"10.0.0.2\"]\npriority = 1\ngroup = \"mobile\"\n\
+                [trunks.c]\ntargets = [\"10.0.0.3\"]\npriority = 0\n\
+                [pools.p]\ntrunks = [\"a\", \"b\", \"c\"]\n\
+                numbers = [\"+74951230000-+74951239999\"]\n\
+                [[routes]]\nprefix = \"+79\"\ngroup = \"mobile\"\n";
+    let names: Vec<String> =
+        config(text).routes[0].trunks.iter().map(|trunk| trunk.to_string()).collect();
+    assert_eq!(names, ["b", "a"]);
 }
 
 #[test]

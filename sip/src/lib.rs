@@ -47,7 +47,7 @@ pub use transport::{
     TransportError,
 };
 pub use trunk::{
-    CallerIdHeader, DigestAlgorithm, External, HostPort, Rel100, RingSignal, TrunkHandle,
+    CallerIdHeader, DigestAlgorithm, External, HostPort, Privacy, Rel100, RingSignal, TrunkHandle,
     TrunkSettings,
 };
 pub use user_agent::{Counters, UserAgent};

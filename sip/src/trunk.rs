@@ -81,6 +81,16 @@ pub enum Rel100 {
     Required,
 }
 
+/// What an INVITE says about hiding the caller ID (RFC 3323). A flash call never asks to hide it:
+/// it is the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    /// Nothing.
+    Off,
+    /// `Privacy: none`: whatever the trunk does by default, it shows the caller ID.
+    None,
+}
+
 /// Which address of ours the far side should write to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum External {
@@ -149,6 +159,8 @@ pub struct TrunkSettings {
     pub ring_signal: RingSignal,
     /// Reliable provisional responses.
     pub rel100: Rel100,
+    /// What is said about hiding the caller ID.
+    pub privacy: Privacy,
     /// Codecs that are offered, best first; at least one.
     pub codecs: Vec<Codec>,
     /// The address written into session descriptions; `None`: that of our Contact.
@@ -196,6 +208,7 @@ impl TrunkSettings {
             headers: Vec::new(),
             ring_signal: RingSignal::Ringing,
             rel100: Rel100::Off,
+            privacy: Privacy::Off,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             media_external: None,
             media_networks: Vec::new(),

@@ -2,13 +2,13 @@
 
 pub(crate) mod price;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use dialplans::{DialError, DialFormat, E164, Translation, TrunkDialling, TrunkName};
 use sip::{
-    CallerId, CallerIdHeader, DigestAlgorithm, External, HostPort, InboundSettings, RingSignal,
-    Secret, Target, Transport, TrunkSettings, UserPart,
+    CallerId, CallerIdHeader, Codec, DigestAlgorithm, External, HostPort, InboundSettings, Network,
+    Privacy, Rel100, RingSignal, Secret, Target, Transport, TrunkSettings, UserPart,
 };
 
 use crate::config::secret::SecretRef;
@@ -91,6 +91,8 @@ pub struct Trunk {
     pub user_phone: bool,
     /// Header fields added to INVITE, none of them one that we write ourselves.
     pub headers: Vec<(String, String)>,
+    /// What its INVITEs offer.
+    pub offer: Offer,
     /// The form of the called number before translation.
     pub dial_format: DialFormat,
     /// What is stripped from it and put in front.
@@ -109,6 +111,8 @@ pub struct Trunk {
     pub cps: u32,
     /// Lower is tried first on routes that name no trunks.
     pub priority: u16,
+    /// The group by which routes may name it.
+    pub group: Option<String>,
     /// Whether texts may leave by MESSAGE.
     pub sms: bool,
     /// User part of From in a text whose sender is not given.
@@ -119,6 +123,21 @@ pub struct Trunk {
     pub cli_trusted: bool,
     /// What one answered call or one text costs; `None`: not known.
     pub price_per_call: Option<Price>,
+}
+
+/// What the INVITEs of a trunk offer beside the numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Reliable provisional responses (RFC 3262).
+    pub rel100: Rel100,
+    /// Codecs, best first; at least one.
+    pub codecs: Vec<Codec>,
+    /// What is said about hiding the caller ID.
+    pub privacy: Privacy,
+    /// Our address in session descriptions; `None`: that of the Contact.
+    pub media_external: Option<IpAddr>,
+    /// Where audio may go beside the trunk's own addresses.
+    pub media_networks: Vec<Network>,
 }
 
 impl Trunk {
@@ -151,6 +170,11 @@ impl Trunk {
             user_phone: self.user_phone,
             headers: self.headers.clone(),
             ring_signal: self.ring_signal,
+            rel100: self.offer.rel100,
+            codecs: self.offer.codecs.clone(),
+            privacy: self.offer.privacy,
+            media_external: self.offer.media_external,
+            media_networks: self.offer.media_networks.clone(),
             max_calls: self.max_calls,
             sms: self.sms,
             inbound: self.inbound.clone(),

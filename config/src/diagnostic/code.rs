@@ -84,6 +84,7 @@ codes! {
     Error PoolNotNational = "pool-not-national", "A trunk cannot write a pool's numbers.";
     Error PoolTooSmall = "pool-too-small", "Fewer endings than a purpose wants.";
     Error RouteUnknownTrunk = "route-unknown-trunk", "A route names a trunk that is not there.";
+    Error RouteUnknownGroup = "route-unknown-group", "A route names a group without trunks.";
     Error RouteUnknownPool = "route-unknown-pool", "A route names a pool that is not there.";
     Error RouteDuplicatePrefix = "route-duplicate-prefix", "Two routes have one prefix.";
     Error RouteTrunkWithoutPool = "route-trunk-without-pool", "A trunk of a route has nothing to show.";

@@ -34,7 +34,7 @@ pub(crate) fn read_all(
     };
     // A trunk or pool that could not be read may be just the one that a route lacks.
     let is_whole = trunks.len() == names.trunks.len() && pools.len() == names.pools.len();
-    let parts = Parts { names, by_priority: by_priority(trunks), pools, is_whole };
+    let parts = Parts { names, trunks, by_priority: by_priority(trunks), pools, is_whole };
     let mut seen: BTreeMap<Prefix, Span> = BTreeMap::new();
     let mut routes = Vec::new();
     for value in values {
@@ -78,6 +78,10 @@ fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option
         Some(texts) => {
             named_trunks(&texts, parts, faults, |trunk| !is_whole || parts.may_show(trunk, &pools))
         }
+        None if section.get("group").is_some() => {
+            let may_show = |trunk: &TrunkName| !is_whole || parts.may_show(trunk, &pools);
+            group(section, parts, faults).into_iter().filter(may_show).collect()
+        }
         None => {
             let may_show = |trunk: &&TrunkName| parts.may_show(trunk, &pools);
             let trunks: Vec<_> = parts.by_priority.iter().filter(may_show).cloned().collect();
@@ -87,6 +91,13 @@ fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option
             trunks
         }
     };
+    if section.get("trunks").is_some()
+        && let Some(place) = section.get("group").map(|value| value.span)
+    {
+        faults
+            .add(Code::DuplicateValue, place, "a route names its trunks or a group of them")
+            .help("leave out \"trunks\" or \"group\"");
+    }
     Some(Route { prefix: prefix?, trunks: trunks.into(), pools, ring_limit })
 }
 
@@ -106,6 +117,7 @@ fn pools(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Optio
 /// What routes are made of.
 struct Parts<'a> {
     names: &'a Names<'a>,
+    trunks: &'a BTreeMap<TrunkName, Trunk>,
     by_priority: Vec<TrunkName>,
     pools: &'a BTreeMap<PoolName, Pool>,
     is_whole: bool,
@@ -119,6 +131,22 @@ impl Parts<'_> {
         };
         self.pools.values().filter(is_named).any(|pool| pool.trunks.contains(trunk))
     }
+}
+
+/// The trunks of the group that a route names, by their priority.
+fn group(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Vec<TrunkName> {
+    let Some(named) = section.text(faults, "group") else { return Vec::new() };
+    let is_in = |name: &&TrunkName| {
+        parts.trunks.get(*name).and_then(|trunk| trunk.group.as_deref()) == Some(named.value)
+    };
+    let trunks: Vec<_> = parts.by_priority.iter().filter(is_in).cloned().collect();
+    if trunks.is_empty() && parts.is_whole {
+        let message = format!("no trunk has the group {:?}", named.value);
+        faults
+            .add(Code::RouteUnknownGroup, named.span, message)
+            .help("write group = \"…\" into the trunks that belong to it");
+    }
+    trunks
 }
 
 fn named_trunks(

@@ -2,6 +2,7 @@
 
 mod headers;
 pub(crate) mod inbound;
+pub(crate) mod offer;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -76,6 +77,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         caller_id_format,
         user_phone: section.flag(faults, "user_phone", false),
         headers: headers::read(section, faults),
+        offer: offer::read(section, faults),
         dial_format,
         translation,
         ring_signal: ring_signal(section, faults),
@@ -85,6 +87,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         max_calls: section.whole(faults, "max_calls", 100, 1..=100_000),
         cps: section.whole(faults, "cps", 10, 1..=10_000),
         priority: section.whole(faults, "priority", 0, 0..=65_535),
+        group: text(section, "group", faults),
         sms: section
             .choice(faults, "sms", &[("off", Some(false)), ("message", Some(true))])
             .unwrap_or(false),

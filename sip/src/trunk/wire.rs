@@ -7,7 +7,7 @@ use crate::media::Codec;
 use crate::message::{AddressValue, HeaderName, SipUri, WriteFault, Writer};
 use crate::number::{CallerId, UserPart};
 use crate::transport::Transport;
-use crate::trunk::{CallerIdHeader, External, TrunkSettings};
+use crate::trunk::{CallerIdHeader, External, Privacy, TrunkSettings};
 
 /// Texts made once from a trunk's settings and from what was learnt. A call keeps the one it
 /// started with, so that its CANCEL and ACK repeat its INVITE whatever is learnt meanwhile.
@@ -31,6 +31,7 @@ pub(crate) struct Wire {
     from_user: Option<UserPart>,
     user: UserPart,
     headers: Vec<(String, String)>,
+    privacy: Privacy,
     media_external: Option<IpAddr>,
     /// Codecs that are offered.
     pub(crate) codecs: Vec<Codec>,
@@ -65,6 +66,7 @@ impl Wire {
             from_user: settings.from_user.clone(),
             user: settings.user.clone(),
             headers: settings.headers.iter().filter(is_writable).cloned().collect(),
+            privacy: settings.privacy,
             media_external: settings.media_external,
             codecs: settings.codecs.clone(),
             product: product.to_owned(),
@@ -160,6 +162,9 @@ impl Wire {
                     writer.address(HeaderName::RemotePartyId, value);
                 }
             }
+        }
+        if self.privacy == Privacy::None {
+            writer.header(HeaderName::Privacy, "none");
         }
         for (name, value) in &self.headers {
             writer.named_header(name, value);

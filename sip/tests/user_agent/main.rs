@@ -11,6 +11,7 @@ mod inbound;
 mod interrupted;
 mod mending;
 mod noise;
+mod options;
 mod refusals;
 mod reliable;
 mod requests;
