@@ -353,10 +353,12 @@ impl ActiveCall {
     }
 
     /// Whether an INVITE that nobody answered yet is sent over another connection: its own one
-    /// broke, perhaps before the far side read it.
+    /// broke, perhaps before the far side read it. One that is not wanted any more must not ring
+    /// after all.
     fn goes_once_more(&self, kind: TransportError) -> bool {
         let is_open = matches!(self.round.machine, InviteClient::Calling { .. });
-        kind == TransportError::Reset && is_open && !self.round.is_repeated
+        let is_news = is_open && !self.round.is_repeated;
+        kind == TransportError::Reset && is_news && self.state.is_wanted()
     }
 
     /// Does what a transition asks for. `status` is that of the response that led to it.
