@@ -9,6 +9,7 @@ mod checker;
 mod network;
 mod packet;
 pub mod scenario;
+pub mod storm;
 mod subject;
 mod world;
 

@@ -2,6 +2,8 @@
 //!
 //! - `DOZVON_SIM_SEEDS=N`: play N seeds; without it 20,000, in the long form 1,000,000.
 //! - `DOZVON_SIM_SEED=N`: play this seed and print its messages.
+//! - `DOZVON_STORM_SEEDS=N`: play N storms; without it 10,000, in the long form 100,000. With
+//!   `soak`: until somebody stops it, and each seed that breaks a rule is printed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dozvon_tests::sim::scenario::Scenario;
+use dozvon_tests::sim::storm::{self, Storm};
 use dozvon_tests::sim::{Bug, Report, ladder, run};
 use sip::CallOutcome;
 
@@ -51,6 +54,51 @@ fn play(seeds: u64, take: impl Fn(u64, Report) + Sync) {
     if let Some((seed, violation)) = broken.into_inner().expect("no thread panics") {
         let scenario = Scenario::of(seed);
         panic!("seed {seed} {violation}\n{scenario:#?}\n{}", ladder(seed, None));
+    }
+}
+
+/// How many storms to play; `None`: until somebody stops it.
+fn storms() -> Option<u64> {
+    if std::env::var("DOZVON_STORM_SEEDS").is_ok_and(|word| word == "soak") {
+        return None;
+    }
+    let long = number_from("DOZVON_LONG").unwrap_or(0) > 0;
+    let usual = if long { 100_000 } else { 10_000 };
+    Some(number_from("DOZVON_STORM_SEEDS").unwrap_or(usual))
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a soak shows each seed as it fails")]
+fn in_a_storm_of_everything_each_call_ends_once_and_nothing_is_left() {
+    let (start, seeds) = (Instant::now(), storms());
+    let (next, broken) = (AtomicU64::new(0), AtomicU64::new(0));
+    let sum = Mutex::new(Storm::default());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let play = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seeds.is_some_and(|seeds| seed >= seeds) {
+            return;
+        }
+        match storm::play(start, seed) {
+            Ok(played) => sum.lock().expect("no thread panics").add(&played),
+            Err(rule) => {
+                println!("storm {seed}: {rule}");
+                broken.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(play);
+        }
+    });
+    let sum = sum.into_inner().expect("no thread panics");
+    println!("{} storms in {:.1} s: {sum:?}", next.into_inner(), start.elapsed().as_secs_f64());
+    assert_eq!(broken.into_inner(), 0, "storms that broke a rule");
+    if seeds.is_none_or(|seeds| seeds >= 1_000) {
+        // A storm that stopped doing what it is for would pass silently.
+        assert!(sum.failovers > 1_000 && sum.breaks > 10_000 && sum.mended > 500);
+        assert!(sum.talks > 100, "{sum:?}");
     }
 }
 

@@ -18,6 +18,7 @@ mod requests;
 mod silence;
 mod strangers;
 mod texts;
+mod threats;
 mod torture;
 mod trunks;
 mod voice;
