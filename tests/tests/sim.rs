@@ -68,7 +68,6 @@ fn storms() -> Option<u64> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a soak shows each seed as it fails")]
 fn in_a_storm_of_everything_each_call_ends_once_and_nothing_is_left() {
     let (start, seeds) = (Instant::now(), storms());
     let (next, broken) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -38,6 +38,8 @@ pub(crate) struct ActiveText {
     message: OutboundMessage,
     credentials: Credentials,
     cseq: u32,
+    /// Whether everything is left out that it works without.
+    is_lean: bool,
     phase: Phase,
     /// What the timer queue holds for this text.
     pub(crate) armed: Option<Instant>,
@@ -72,6 +74,7 @@ impl ActiveText {
             message,
             credentials: Credentials::default(),
             cseq: FIRST_CSEQ,
+            is_lean: false,
             phase: Phase::Over,
             armed: None,
         };
@@ -150,6 +153,9 @@ impl ActiveText {
         if matches!(status, 401 | 407) && self.answer_challenge(now, common, trunk, response) {
             return true;
         }
+        if matches!(status, 413 | 513) && self.make_smaller(now, common, trunk) {
+            return true;
+        }
         let retry_after = response.headers.retry_after_s();
         let retry_after = retry_after.map(|s| Duration::from_secs(s.into()).min(RETRY_AFTER_CAP));
         self.tell(common, Some(status), retry_after);
@@ -203,6 +209,22 @@ impl ActiveText {
         self.is_waiting()
     }
 
+    /// Sends the text once more without what it works without. `false`: there is nothing such, or
+    /// it is gone already. A 420 has nothing to take away: no extension is asked for.
+    fn make_smaller(&mut self, now: Instant, common: &mut Common, trunk: &mut Trunk) -> bool {
+        if self.is_lean || self.wire.product.is_empty() {
+            return false;
+        }
+        self.is_lean = true;
+        let uri = self.request_uri();
+        let request = AuthRequest { method: "MESSAGE", uri: &uri, in_dialog: false };
+        trunk.authenticator.repeat(&mut common.rng, request, &mut self.credentials);
+        common.counters.refusals_mended += 1;
+        self.cseq += 1;
+        self.begin(now, common);
+        self.is_waiting()
+    }
+
     /// Sends the MESSAGE with the CSeq number at hand.
     fn begin(&mut self, now: Instant, common: &mut Common) {
         let branch = Branch::derive(&self.message.identity, Purpose::Message, self.cseq);
@@ -251,7 +273,9 @@ impl ActiveText {
         writer.call_id(&self.ids.call_id.text());
         writer.cseq(self.cseq, Method::Message);
         write_credentials(&mut writer, &self.credentials);
-        wire.write_product(&mut writer);
+        if !self.is_lean {
+            wire.write_product(&mut writer);
+        }
         writer.finish_with_body("text/plain;charset=UTF-8", message.text.as_bytes())
     }
 

@@ -48,6 +48,33 @@ fn a_cyrillic_text_is_challenged_sent_again_and_accepted() {
 }
 
 #[test]
+fn a_text_that_is_too_large_is_sent_once_without_what_it_does_not_need() {
+    for status in [413, 513] {
+        let mut bench = texting();
+        bench.send_text(1, "text").unwrap();
+        let first = bench.take("MESSAGE");
+        assert_eq!(first.header("User-Agent"), "Dozvon");
+        bench.receive(&first.answer(407, "p", PROXY_CHALLENGE));
+        let proven = bench.take("MESSAGE");
+        bench.receive(&proven.answer(status, "m", ""));
+        let smaller = bench.take("MESSAGE");
+        assert_eq!((smaller.find("User-Agent"), smaller.cseq()), (None, 3));
+        assert_eq!(smaller.header("Call-ID"), first.header("Call-ID"));
+        assert!(smaller.header("Proxy-Authorization").contains("nc=00000002"));
+        bench.receive(&smaller.answer(status, "m", ""));
+        assert_eq!(ends(&bench)[0].status, Some(status));
+        bench.assert_clean();
+        bench.assert_silent();
+    }
+    let mut bench = texting();
+    bench.send_text(1, "text").unwrap();
+    let first = bench.take("MESSAGE");
+    bench.receive(&first.answer(420, "m", "Unsupported: 100rel\r\n"));
+    assert_eq!(ends(&bench)[0].status, Some(420));
+    bench.assert_silent();
+}
+
+#[test]
 fn a_text_above_1300_bytes_is_refused_with_the_excess() {
     let mut bench = texting();
     let Err(SendMessageError::TooLong { excess }) = bench.send_text(1, &"ж".repeat(600)) else {
