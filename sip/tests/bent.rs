@@ -83,6 +83,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+#[expect(clippy::print_stdout, reason = "a test shows its seed")]
 fn run(name: &str, corpus: &[Vec<u8>], entry: impl Fn(&[u8])) {
     println!("{name}: seed 4475, {CASES} cases");
     let mut rng = ChaCha20Rng::seed_from_u64(4475);

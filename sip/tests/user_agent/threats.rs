@@ -85,6 +85,14 @@ fn threat_2_a_called_peer_harvests_no_answer_by_challenging_our_bye() {
     }
     bench.wait(secs(40));
     assert_eq!(credentials(&bench.take_all()), 0);
+
+    // Nor where no realm is pinned because none has asked before.
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    bench.receive(&invite.answer(200, "a", &format!("Contact: <sip:x@{CARRIER}>\r\n")));
+    let bye = bench.take_all().remove(1);
+    bench.receive(&bye.answer(407, "", &challenge("sip.example.ru", "n1", "")));
+    assert_eq!(credentials(&bench.take_all()), 0);
 }
 
 #[test]
