@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Authenticator;
 use crate::clock::{Clock, Timestamp};
+use crate::facts::Facts;
 use crate::http::idempotency::Running;
 use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::media::Media;
@@ -89,6 +90,7 @@ struct Inner {
     moves: Timetable,
     resting: Resting,
     links: Links,
+    facts: Facts,
 }
 
 impl App {
@@ -113,6 +115,7 @@ impl App {
             moves: Timetable::default(),
             resting: Resting::default(),
             links: Links::default(),
+            facts: Facts::default(),
         }))
     }
 
@@ -191,6 +194,11 @@ impl App {
         &self.0.moves
     }
 
+    /// Where facts are told and heard.
+    pub fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
     /// The caller IDs that rest.
     pub fn resting(&self) -> &Resting {
         &self.0.resting
@@ -211,6 +219,18 @@ impl App {
     /// Runs `draw` on the generator that is kept for codes.
     pub fn with_plans_rng<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
         draw(&mut self.0.plans_rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A number below `limit`, which is not 0; each as likely as any other. For no secret.
+    pub fn draw_below(&self, limit: u64) -> u64 {
+        // The largest multiple of the limit: what is above it would favour small numbers.
+        let fair = u64::MAX - u64::MAX % limit;
+        loop {
+            let drawn = self.with_ids_rng(Rng::next_u64);
+            if drawn < fair {
+                return drawn % limit;
+            }
+        }
     }
 
     /// A fresh identifier.

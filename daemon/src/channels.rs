@@ -8,6 +8,7 @@
 mod dispatch;
 pub mod email;
 pub mod flash_call;
+pub mod incoming_call;
 pub mod sms;
 pub mod voice;
 pub mod wording;
@@ -81,6 +82,8 @@ pub enum Act {
     Sms(sms::Act),
     /// Hands a mail on.
     Email(email::Act),
+    /// Waits for the user's call.
+    IncomingCall(incoming_call::Act),
 }
 
 /// Why a channel cannot be begun. Nothing was stored and nothing sent.
@@ -95,6 +98,9 @@ pub enum PrepareError {
     /// The verification has no target that this channel reaches.
     #[error("there is no target for this channel")]
     NoTarget,
+    /// Each number that could be called is awaited by another verification of this target.
+    #[error("every number is awaited already")]
+    NumbersTaken,
     /// The file lost the account or purpose since.
     #[error("the account or the purpose is not in the file any more")]
     RulesGone,
@@ -147,6 +153,7 @@ impl PrepareError {
             Self::NotOffered | Self::Route(RouteError::NotOffered) => "not_offered",
             Self::OwnCode => "own_code",
             Self::NoTarget => "no_target",
+            Self::NumbersTaken => "numbers_taken",
             Self::RulesGone => "rules_gone",
             Self::Unallocated => "unallocated",
             Self::Plan(PlanError::NoTrunkUp { .. }) => "no_trunk_up",
@@ -186,7 +193,7 @@ pub fn is_offered(settings: &Settings, channel: Channel, live: bool) -> bool {
         Channel::Sms => settings.config.sms.default.is_some() || !live,
         // Under a test key mails are played; no server carries live ones.
         Channel::Email => !live,
-        Channel::IncomingCall => false,
+        Channel::IncomingCall => incoming_call::is_offered(settings),
     }
 }
 
@@ -213,7 +220,10 @@ pub async fn prepare(
         Channel::Sms => sms::prepare(app, settings, verification, wish),
         Channel::Email => email::prepare(app, settings, verification, wish),
         Channel::Voice => voice::prepare(app, settings, verification, wish).await,
-        Channel::IncomingCall => Err(PrepareError::NotOffered),
+        Channel::IncomingCall => {
+            // It reads whole verifications, which would make every caller's future large.
+            Box::pin(incoming_call::prepare(app, settings, verification, wish)).await
+        }
     }
 }
 
@@ -240,6 +250,7 @@ impl Act {
             Self::Call(act) => act.start(app, verification.verification_id),
             Self::Sms(act) => act.start(app, verification),
             Self::Email(act) => act.start(app, verification),
+            Self::IncomingCall(act) => act.start(app, verification.verification_id),
         }
     }
 
@@ -250,6 +261,8 @@ impl Act {
             Self::Call(act) => act.disown(app, verification_id),
             Self::Sms(act) => act.disown(app, verification_id),
             Self::Email(act) => act.disown(app, verification_id),
+            // Nothing goes out: what may be there waits for a call until its time runs out.
+            Self::IncomingCall(_) => {}
         }
     }
 }

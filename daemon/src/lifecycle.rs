@@ -31,7 +31,7 @@ use crate::settings::{SecretError, password, secret_bytes};
 use crate::store::{Location, OpenError, Store, migrate};
 use crate::telemetry;
 use crate::ua_driver::{BindError, Driver, DriverSettings, TrunkSpec};
-use crate::{messages, verification};
+use crate::{inbound, messages, verification};
 
 /// Where SQLite is kept when the file names no path and systemd no folder.
 const STATE_FOLDER: &str = "/var/lib/dozvon";
@@ -381,6 +381,8 @@ async fn take_up(app: &App) -> Result<(), StartError> {
         );
     }
     app.tasks().spawn(verification::expiry::run(app.clone()));
+    let inbound = app.driver().listen().await;
+    app.tasks().spawn(inbound::run(app.clone(), inbound));
     app.tasks().spawn(verification::workflow::run(app.clone()));
     Ok(())
 }

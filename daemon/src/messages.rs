@@ -3,6 +3,7 @@
 pub mod coding;
 mod deliver;
 pub mod preview;
+mod receive;
 mod recovery;
 mod sender;
 pub mod smpp;
@@ -25,6 +26,7 @@ use crate::store::{
 };
 use crate::verification::service::{Accepted, Wait};
 
+pub use receive::{Arrived, Sender, receive};
 pub use recovery::recover;
 pub use sender::{OutgoingText, ReadyText, RouteError, TextEnd, reserve, route};
 

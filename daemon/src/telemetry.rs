@@ -160,6 +160,17 @@ pub(crate) fn talk_ended(counts: TalkCounts) {
     );
 }
 
+/// A call or a text from outside: counted by trunk and by what became of it.
+pub(crate) fn inbound(trunk: &TrunkName, kind: &'static str, outcome: &'static str) {
+    counter!(
+        "dozvon_inbound_total",
+        "trunk" => trunk.to_string(),
+        "kind" => kind,
+        "outcome" => outcome
+    )
+    .increment(1);
+}
+
 /// One HTTP request was answered: counted and timed by route and status.
 pub(crate) fn http_request(method: &str, route: &str, status: u16, took: std::time::Duration) {
     let labels = [
@@ -204,6 +215,7 @@ pub fn describe_metrics() {
         "packets at media ports from elsewhere, or of another kind"
     );
     describe_counter!("dozvon_rtp_stalls_total", "times that 100 ms of the pace were lost");
+    describe_counter!("dozvon_inbound_total", "calls and texts from outside, by what they came to");
     describe_counter!("dozvon_verifications_created_total", "verifications made, by purpose");
     describe_counter!("dozvon_verifications_ended_total", "verifications, by purpose and end");
     describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");

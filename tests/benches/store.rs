@@ -157,6 +157,7 @@ impl Load {
             created_at: now,
             code: Some(code),
             secret: None,
+            awaits: None,
             calls: vec![call],
             dispatches: Vec::new(),
         };

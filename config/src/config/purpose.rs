@@ -50,6 +50,8 @@ pub enum Channel {
     Sms,
     /// A call that says it.
     Voice,
+    /// The user calls one of the account's numbers.
+    IncomingCall,
 }
 
 impl Channel {
@@ -59,6 +61,7 @@ impl Channel {
             Self::FlashCall => "flash_call",
             Self::Sms => "sms",
             Self::Voice => "voice",
+            Self::IncomingCall => "incoming_call",
         }
     }
 }

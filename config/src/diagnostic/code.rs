@@ -94,6 +94,7 @@ codes! {
     Error AccountUnknownPurpose = "account-unknown-purpose", "An account names a purpose that is not there.";
     Error SmsUnknownTrunk = "sms-unknown-trunk", "The route of texts is not there.";
     Error SmppNamedAsTrunk = "smpp-named-as-trunk", "A message centre has the name of a trunk.";
+    Error WorkflowWithoutCallers = "workflow-without-callers", "A purpose waits for calls that prove nobody.";
     Error WorkflowWithoutTexts = "workflow-without-texts", "A purpose sends texts and no trunk does.";
     Error SmsTrunkWithoutTexts = "sms-trunk-without-texts", "The trunk for texts sends none.";
     Warning SecretInFile = "secret-in-file", "A secret stands in the file itself.";

@@ -153,7 +153,8 @@ fn forgeable_callers(root: &RawTable, config: &Config, faults: &mut Faults) {
     }
 }
 
-/// A workflow with texts wants a trunk that sends them.
+/// A workflow with texts wants a trunk that sends them; one with users' calls wants numbers for
+/// them and a trunk whose word counts.
 fn workflows(root: &RawTable, config: &Config, faults: &mut Faults) {
     for (name, purpose) in &config.purposes {
         let has_texts = purpose.workflow.iter().any(|step| step.channel == Channel::Sms);
@@ -163,6 +164,17 @@ fn workflows(root: &RawTable, config: &Config, faults: &mut Faults) {
             faults
                 .add(Code::WorkflowWithoutTexts, span, message)
                 .help("[trunks.NAME] sms = \"message\"");
+        }
+        let waits = purpose.workflow.iter().any(|step| step.channel == Channel::IncomingCall);
+        let is_trusted = config.trunks.values().any(|trunk| trunk.cli_trusted);
+        let has_numbers = config.accounts.values().any(|own| !own.inbound_numbers.is_empty());
+        if waits && !(is_trusted && has_numbers) {
+            let span = place(root, "purposes", name.as_str(), "workflow");
+            let message =
+                format!("purpose {:?} waits for calls that could prove nobody", name.as_str());
+            faults
+                .add(Code::WorkflowWithoutCallers, span, message)
+                .help("[trunks.NAME] cli_trusted = true, and [accounts.NAME] inbound_numbers");
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const PASSWORD_RESET: &str = "password_reset";
 
 const CHANNELS: [Choice<Channel>; 5] = [
     ("flash_call", Some(Channel::FlashCall)),
-    ("incoming_call", None),
+    ("incoming_call", Some(Channel::IncomingCall)),
     ("sms", Some(Channel::Sms)),
     ("voice", Some(Channel::Voice)),
     ("email", None),
@@ -138,7 +138,8 @@ fn workflow(section: &Section<'_>, faults: &mut Faults) -> Option<Vec<WorkflowSt
     let mut steps: Vec<WorkflowStep> = Vec::new();
     for value in values? {
         let Some(step) = step(section, value, faults) else { continue };
-        if section.name == PASSWORD_RESET && step.channel == Channel::FlashCall {
+        let has_long_codes = step.channel == Channel::Sms;
+        if section.name == PASSWORD_RESET && !has_long_codes {
             wants_long_codes(Some(value.span), faults);
         }
         if steps.iter().any(|earlier| earlier.channel == step.channel) {
@@ -154,7 +155,7 @@ fn workflow(section: &Section<'_>, faults: &mut Faults) -> Option<Vec<WorkflowSt
 fn wants_long_codes(place: impl Into<Option<Span>>, faults: &mut Faults) {
     faults
         .add(Code::PurposeWantsLongCodes, place, "\"password_reset\" wants codes of 6 digits")
-        .help("a flash call has at most 4 or 5: workflow = [\"sms\"]");
+        .help("a flash call has at most 4 or 5, a user's call has none: workflow = [\"sms\"]");
 }
 
 fn step(

@@ -4,6 +4,7 @@
 //! temporary folder; the number is proved through the HTTP API as any backend would, and the
 //! code comes only from what the simulator's handset shows.
 
+mod incoming_call;
 mod ladder;
 mod many;
 mod phone;
@@ -52,6 +53,8 @@ enum DemoChannel {
     FlashCall,
     /// A call that says the code.
     Voice,
+    /// The user calls the gateway.
+    IncomingCall,
 }
 
 /// Why the demo did not work.
@@ -123,6 +126,7 @@ async fn play(stage: &Stage, calls: Option<u32>, channel: DemoChannel) -> Result
         (Some(count), _) => many::prove(stage, count).await,
         (None, DemoChannel::FlashCall) => prove_one(stage).await,
         (None, DemoChannel::Voice) => spoken::prove(stage).await,
+        (None, DemoChannel::IncomingCall) => incoming_call::prove(stage).await,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod directory;
+mod inbound;
 mod lives;
 mod operators;
 mod refusals;

@@ -185,9 +185,10 @@ pub(crate) fn step_row(
     step: &Step,
 ) -> StepRow {
     let code = step.code.as_ref();
+    // A step has the digits of a code, or a number that its user is to call.
+    let awaits = step.awaits.map(|number| number.reveal().to_string());
+    let secret = step.secret.as_ref().map(|secret| secret.reveal().to_owned()).or(awaits);
     let row_id = secret_row_id(verification.verification_id, step.n);
-    let seal =
-        |secret: &CodeDigits| keys.seal(rng, STEP_SECRET, row_id, secret.reveal().as_bytes());
     StepRow {
         verification_id: verification.verification_id,
         n: int(step.n),
@@ -200,7 +201,7 @@ pub(crate) fn step_row(
         code_length: code.map(|code| int(code.length)),
         code_space: code.map(|code| i64::try_from(code.space).unwrap_or(i64::MAX)),
         code_checkable_until: code.and_then(|code| code.checkable_until),
-        secret_sealed: step.secret.as_ref().map(seal),
+        secret_sealed: secret.map(|secret| keys.seal(rng, STEP_SECRET, row_id, secret.as_bytes())),
         dispatches: workflow::encode_dispatches(&step.dispatches),
     }
 }
@@ -387,10 +388,18 @@ fn step(keys: &Keys, row: StepRow) -> Result<Step, StoreError> {
     let table = Table("step");
     let n = table.number("n", row.n)?;
     let row_id = secret_row_id(row.verification_id, n);
-    let secret = row.secret_sealed.as_ref().map(|sealed| {
-        let digits = table.unseal(keys, STEP_SECRET, row_id, sealed)?;
-        CodeDigits::parse(&digits).map_err(|_| table.damaged("secret"))
-    });
+    let channel = table.column("channel", Channel::from_word(&row.channel))?;
+    let secret = row.secret_sealed.as_ref();
+    let secret =
+        secret.map(|sealed| table.unseal(keys, STEP_SECRET, row_id, sealed)).transpose()?;
+    let damaged = || table.damaged("secret");
+    let (secret, awaits) = match (secret, channel) {
+        (None, _) => (None, None),
+        (Some(number), Channel::IncomingCall) => {
+            (None, Some(E164::parse(&number).map_err(|_| damaged())?))
+        }
+        (Some(digits), _) => (Some(CodeDigits::parse(&digits).map_err(|_| damaged())?), None),
+    };
     let dispatches = workflow::decode_dispatches(&row.dispatches);
     let code = row.code_tail_hmac.map(|Bytes(tail_hmac)| {
         let space = table.column("code_space", row.code_space)?;
@@ -404,12 +413,13 @@ fn step(keys: &Keys, row: StepRow) -> Result<Step, StoreError> {
     });
     Ok(Step {
         n,
-        channel: table.column("channel", Channel::from_word(&row.channel))?,
+        channel,
         status: table.column("status", StepStatus::from_word(&row.status))?,
         detail: row.detail,
         created_at: row.created_at,
         code: code.transpose()?,
-        secret: secret.transpose()?,
+        secret,
+        awaits,
         calls: Vec::new(),
         dispatches: table.column("dispatches", dispatches)?,
     })

@@ -32,6 +32,8 @@ pub(crate) enum Asked {
     CancelInterrupted(TrunkName, sip::InterruptedCall),
     /// Something of a trunk.
     Trunk(TrunkName, TrunkCommand),
+    /// The answer to a text from outside.
+    AnswerText(sip::IncomingTextHandle, sip::TextAnswer),
 }
 
 /// A call that was asked for.
@@ -80,6 +82,7 @@ impl Script {
                 Asked::CancelInterrupted(trunk, call)
             }
             Command::Trunk(trunk, command) => Asked::Trunk(trunk, command),
+            Command::AnswerText { text, answer } => Asked::AnswerText(text, answer),
             other => panic!("nobody asks this of a door: {other:?}"),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use dialplans::E164;
+
 use crate::clock::Timestamp;
 use crate::ids::{CallId, MessageId};
 use crate::verification::model::{
-    Call, CallRecord, Channel, Dispatch, DispatchOutcome, Step, StepCode, StepStatus,
+    Call, CallRecord, CallVerdict, Channel, Dispatch, DispatchOutcome, Step, StepCode, StepStatus,
     VerificationStatus,
 };
 
@@ -127,6 +129,13 @@ pub enum Input {
         /// Whether its step has nothing left to try.
         last: bool,
     },
+    /// The user, or somebody with that number, called one of our numbers.
+    IncomingCall {
+        /// The number that was called.
+        called: E164,
+        /// Whether the trunk vouches for the caller and its word counts.
+        is_trusted: bool,
+    },
     /// The present step has nothing left to try: the next channel is due, and without one the
     /// verification fails unless a code can still be checked.
     NothingLeft,
@@ -162,6 +171,8 @@ pub enum Answer {
         /// Whether this very request approved the verification.
         valid: bool,
     },
+    /// A call of the user was looked at.
+    Called(CallVerdict),
 }
 
 /// Why an input was refused. Nothing changed, save that a verification whose time had run out
@@ -186,6 +197,9 @@ pub enum Refusal {
     /// A call of it is still up, or its step shows no code, or the phone has already rung.
     #[error("the step cannot be repeated in its state")]
     NotRepeatable,
+    /// It waits for no call of its user.
+    #[error("no call of the user is awaited")]
+    NotAwaited,
     /// No step of it has this call, text or mail.
     #[error("the verification has no such call or text")]
     NoSuchCall,

@@ -9,6 +9,7 @@ mod workflow;
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 
+use dialplans::E164;
 use sip::CallOutcome;
 
 use crate::clock::Timestamp;
@@ -18,8 +19,8 @@ pub use crate::verification::input::{
     Again, Answer, Input, PresentedCode, PresentedCodeError, Reason, Refusal,
 };
 use crate::verification::model::{
-    Call, CallRecord, CallState, Channel, Dispatch, Step, StepCode, StepStatus, Verification,
-    VerificationStatus,
+    Call, CallRecord, CallState, CallVerdict, Channel, Dispatch, Step, StepCode, StepStatus,
+    Verification, VerificationStatus,
 };
 
 /// The detail of a step whose call has said the code.
@@ -34,6 +35,7 @@ enum Effect {
     Unchanged,
     Changed,
     Checked { valid: bool },
+    Called(CallVerdict),
 }
 
 impl Verification {
@@ -49,12 +51,15 @@ impl Verification {
         }
         let effect = self.take(now, keys, input);
         self.limit_earlier_codes(now);
-        if expired || matches!(effect, Ok(Effect::Changed | Effect::Checked { .. })) {
+        if expired
+            || matches!(effect, Ok(Effect::Changed | Effect::Checked { .. } | Effect::Called(_)))
+        {
             self.version = self.version.saturating_add(1);
         }
         match effect? {
             Effect::Unchanged | Effect::Changed => Ok(Answer::Done),
             Effect::Checked { valid } => Ok(Answer::Checked { valid }),
+            Effect::Called(verdict) => Ok(Answer::Called(verdict)),
         }
     }
 
@@ -90,6 +95,9 @@ impl Verification {
             Input::Said { call_id } => self.said(*call_id),
             Input::CallEnded { call_id, record, last } => {
                 self.call_ended(now, *call_id, record, *last)
+            }
+            Input::IncomingCall { called, is_trusted } => {
+                self.incoming_call(now, *called, *is_trusted)
             }
             Input::NothingLeft => Ok(self.nothing_left(now)),
             Input::Supersede | Input::Expire => Ok(Effect::Unchanged),
@@ -138,6 +146,31 @@ impl Verification {
             Ordering::Equal => matches(&code.tail_hmac),
             Ordering::Greater => code.number_hmac.as_ref().is_some_and(matches),
         }
+    }
+
+    /// A call of the user: it proves the number when it came to the number that was given out,
+    /// over a trunk that vouches for it. Whatever else it came to stands in the step's detail.
+    fn incoming_call(
+        &mut self,
+        now: Timestamp,
+        called: E164,
+        is_trusted: bool,
+    ) -> Result<Effect, Refusal> {
+        self.require_pending()?;
+        let waiting = |step: &&mut Step| step.status == StepStatus::Waiting;
+        let step = self.steps.iter_mut().rfind(waiting).ok_or(Refusal::NotAwaited)?;
+        let verdict = match step.awaits {
+            Some(awaited) if awaited != called => CallVerdict::WrongNumber,
+            Some(_) if is_trusted => CallVerdict::Approved,
+            Some(_) => CallVerdict::UntrustedNumber,
+            None => return Err(Refusal::NotAwaited),
+        };
+        step.detail = Some(verdict.as_str().to_owned());
+        if verdict == CallVerdict::Approved {
+            step.status = StepStatus::Called;
+            self.end(VerificationStatus::Approved, now);
+        }
+        Ok(Effect::Called(verdict))
     }
 
     fn progress(
@@ -217,6 +250,7 @@ impl Verification {
         for step in &mut self.steps {
             step.code = None;
             step.secret = None;
+            step.awaits = None;
             step.let_go(at);
             if step.status.is_live() && !step.has_call_up() {
                 step.status = StepStatus::Canceled;
@@ -330,7 +364,7 @@ impl Call {
 impl StepStatus {
     /// Whether something is still under way.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Queued | Self::Dialing | Self::Sending)
+        matches!(self, Self::Queued | Self::Waiting | Self::Dialing | Self::Sending)
     }
 
     /// Whether the user has the code, or may have it.

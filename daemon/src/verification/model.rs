@@ -11,7 +11,9 @@ use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
 use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
-pub use crate::verification::status::{Channel, DispatchOutcome, StepStatus, VerificationStatus};
+pub use crate::verification::status::{
+    CallVerdict, Channel, DispatchOutcome, StepStatus, VerificationStatus,
+};
 
 /// A number as the store gives it back. `Display` and `Debug` print it masked.
 #[derive(Clone, PartialEq, Eq)]
@@ -155,6 +157,7 @@ impl Planned {
             config::Channel::FlashCall => Channel::FlashCall,
             config::Channel::Sms => Channel::Sms,
             config::Channel::Voice => Channel::Voice,
+            config::Channel::IncomingCall => Channel::IncomingCall,
         };
         Self { channel, after: step.after.unwrap_or(DEFAULT_AFTER) }
     }
@@ -267,6 +270,9 @@ pub struct Step {
     /// The digits of a code that is written or spoken, sealed in the store: a resend needs them.
     /// Null for a code that a caller ID shows, once withdrawn, and after the verification's end.
     pub secret: Option<CodeDigits>,
+    /// The number of ours that the user is to call. Null for the other channels, and after the
+    /// verification's end.
+    pub awaits: Option<E164>,
     /// The calls of a flash call or voice step, oldest first.
     pub calls: Vec<Call>,
     /// The texts or mails of a step that writes, oldest first.
@@ -284,6 +290,7 @@ impl Step {
             created_at,
             code: None,
             secret: None,
+            awaits: None,
             calls: Vec::new(),
             dispatches: Vec::new(),
         }

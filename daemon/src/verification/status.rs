@@ -73,6 +73,10 @@ words! {
     StepStatus {
         /// Written down, nothing sent.
         Queued = "queued",
+        /// The user is to call us.
+        Waiting = "waiting",
+        /// The user called, which proved the number.
+        Called = "called",
         /// An INVITE is out.
         Dialing = "dialing",
         /// A text or mail is being handed on.
@@ -105,6 +109,28 @@ words! {
         /// Ended by us before anything was shown: by the client's wish, by a right code, or
         /// because the process stopped.
         Canceled = "canceled",
+    }
+}
+
+words! {
+    /// What a call of a user to one of our numbers came to.
+    CallVerdict {
+        /// It proved who called.
+        Approved = "approved",
+        /// Nobody waits for a call of this number.
+        WrongCaller = "wrong_caller",
+        /// The caller's call is awaited, at another of our numbers.
+        WrongNumber = "wrong_number",
+        /// What waited for it had ended.
+        Late = "late",
+        /// Several verifications wait for this very call: it could be meant for any of them.
+        Ambiguous = "ambiguous",
+        /// The number was withheld.
+        HiddenNumber = "hidden_number",
+        /// The trunk does not vouch for the number, or its word does not count.
+        UntrustedNumber = "untrusted_number",
+        /// The number that was called is no account's.
+        UnknownNumber = "unknown_number",
     }
 }
 

@@ -89,6 +89,7 @@ impl World {
             created_at: now,
             code: Some(code),
             secret: None,
+            awaits: None,
             calls: vec![self.call(to, shown)],
             dispatches: Vec::new(),
         };

@@ -48,6 +48,8 @@ pub(super) struct Ended {
 pub(super) struct Phones {
     by_number: HashMap<String, Phone>,
     numbers: HashMap<String, String>,
+    /// What people who called the gateway were answered, by their number.
+    called: HashMap<String, u16>,
     /// Whether a trunk has a binding.
     pub(super) registered: bool,
 }
@@ -83,10 +85,12 @@ impl Phones {
                     phone.heard = Some(Heard { packets, lost, jitter_ms, codes: codes.clone() });
                 }
             }
+            Report::Called { from, status, .. } => {
+                self.called.insert(from.clone(), *status);
+            }
             Report::Listening { .. }
             | Report::Message { .. }
             | Report::Ringing { .. }
-            | Report::Called { .. }
             | Report::Texted { .. }
             | Report::Text { .. } => {}
         }
@@ -95,6 +99,11 @@ impl Phones {
     /// The handset of a call.
     pub(super) fn any(&self, call: &str) -> Option<&Phone> {
         self.by_number.get(self.numbers.get(call)?)
+    }
+
+    /// What somebody who called the gateway was answered.
+    pub(super) fn called(&self, from: &str) -> Option<u16> {
+        self.called.get(from).copied()
     }
 
     /// The handset of a number.

@@ -6,13 +6,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 use super::phone::{Heard, Phone, Phones};
 use super::{DemoError, ladder};
-use crate::carrier::Report;
+use crate::carrier::{Report, Wish};
 use crate::cli::{Endpoint, output};
 use crate::lifecycle::Daemon;
 
@@ -25,6 +25,7 @@ const TALK_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Stage {
     folder: PathBuf,
     child: tokio::sync::Mutex<Child>,
+    wishes: tokio::sync::Mutex<ChildStdin>,
     told: Arc<Told>,
     daemon: Daemon,
     api: Endpoint,
@@ -50,7 +51,8 @@ impl Stage {
     /// Starts everything.
     pub(super) async fn set(listen: SocketAddr) -> Result<Self, DemoError> {
         let folder = make_folder()?;
-        let (child, told, carrier) = start_carrier().await?;
+        let (mut child, told, carrier) = start_carrier().await?;
+        let wishes = child.stdin.take().ok_or_else(|| start("the carrier", "it has no input"))?;
         output::line(format_args!("carrier on udp:{carrier}, a process of its own"));
         ladder::head("carrier");
         let text = configuration(listen, carrier, &folder);
@@ -68,7 +70,8 @@ impl Stage {
         let key = daemon.make_key().await.map_err(|error| start("an API key", error))?;
         let api = Endpoint::Http { address, key: key.clone() };
         let child = tokio::sync::Mutex::new(child);
-        Ok(Self { folder, child, told, daemon, api, key, address })
+        let wishes = tokio::sync::Mutex::new(wishes);
+        Ok(Self { folder, child, wishes, told, daemon, api, key, address })
     }
 
     /// The HTTP API with a key.
@@ -85,6 +88,19 @@ impl Stage {
     /// Waits for the trunk's binding.
     pub(super) async fn wait_registered(&self) -> Result<(), DemoError> {
         self.wait_for("the trunk did not register", |phones| phones.registered.then_some(())).await
+    }
+
+    /// Lets somebody on the network call the gateway or write to it.
+    pub(super) async fn wish(&self, wish: &Wish) -> Result<(), DemoError> {
+        let mut line = serde_json::to_string(wish).map_err(|error| start("a wish", error))?;
+        line.push('\n');
+        let written = self.wishes.lock().await.write_all(line.as_bytes()).await;
+        written.map_err(|_| DemoError::CarrierDied)
+    }
+
+    /// Waits until somebody's call to the gateway was answered, and tells the status.
+    pub(super) async fn called(&self, from: &str) -> Result<u16, DemoError> {
+        self.wait_for("a call to the gateway was not answered", |phones| phones.called(from)).await
     }
 
     /// Waits for the INVITE to `number`.
@@ -197,8 +213,8 @@ fn make_folder() -> Result<PathBuf, DemoError> {
 async fn start_carrier() -> Result<(Child, Arc<Told>, SocketAddr), DemoError> {
     let program = std::env::current_exe().map_err(|error| start("the carrier", error))?;
     let mut child = Command::new(program)
-        .args(["carrier", "--listen", "127.0.0.1:0"])
-        .stdin(Stdio::null())
+        .args(["carrier", "--listen", "127.0.0.1:0", "--wishes"])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -250,6 +266,7 @@ registrar = "{carrier}"
 domain = "carrier.test"
 user = "dozvon"
 password = "dozvon"
+cli_trusted = true
 max_calls = 5000
 cps = 1000
 
@@ -257,6 +274,13 @@ cps = 1000
 numbers = ["+74951230000-+74951239999"]
 trunks = ["demo"]
 code_length = 4
+
+[accounts.default]
+pools = ["demo"]
+inbound_numbers = ["+74951250000"]
+
+[purposes.sign_up]
+workflow = ["incoming_call"]
 
 [[routes]]
 prefix = "+79"

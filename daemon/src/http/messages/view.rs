@@ -53,6 +53,12 @@ pub struct MessageView {
     pub updated_at: String,
 }
 
+/// The name, or the number of somebody who wrote to us.
+fn sender(message: &Message, full: bool) -> Option<String> {
+    let from = message.from.as_ref().map(|from| number(from, full));
+    message.sender.clone().or(from)
+}
+
 fn deliveries(message: &Message) -> Vec<DeliveryView> {
     if message.parts.is_empty() {
         let status = message.status.as_str();
@@ -98,7 +104,7 @@ impl MessageView {
             status: message.status.as_str(),
             detail: message.detail.clone(),
             to: number(&message.to, full),
-            sender: message.sender.clone(),
+            sender: sender(message, full),
             text: message.text.clone().filter(|_| full),
             segments: message.segments,
             encoding: message.encoding.clone(),

@@ -31,6 +31,7 @@ domain = "north.test"
 targets = ["127.0.0.1:5060"]
 user = "gateway"
 sms = "message"
+cli_trusted = true
 [trunks.south]
 domain = "south.test"
 targets = ["127.0.0.1:5062"]
@@ -53,10 +54,13 @@ trunks = ["north"]
 pools = ["few"]
 [sms]
 default = "north"
+[purposes.sign_up]
+workflow = ["incoming_call", "flash_call"]
 [accounts.default]
 pools = ["all", "few"]
 default_region = "RU"
 senders = ["EXAMPLE"]
+inbound_numbers = ["+74951250000-+74951250001"]
 [accounts.other]
 pools = ["all"]
 "#;

@@ -40,6 +40,7 @@ impl From<PrepareError> for Problem {
             PrepareError::NotOffered | PrepareError::NoTarget | PrepareError::RulesGone => {
                 Self::new(Code::ChannelNotAvailable)
             }
+            PrepareError::NumbersTaken => Self::new(Code::TooManyOpen).retry_after(TRUNK_RETRY),
             PrepareError::OwnCode => {
                 let detail = "Only sms, voice and email can carry a code of your own.";
                 Self::field(Code::ChannelNotAvailable, "/code", detail)
@@ -118,6 +119,7 @@ impl From<SendError> for Problem {
             SendError::Refused(
                 Refusal::NotRepeatable
                 | Refusal::NotDue
+                | Refusal::NotAwaited
                 | Refusal::NoSuchCall
                 | Refusal::Ended { .. },
             ) => Self::new(Code::NotResendable),

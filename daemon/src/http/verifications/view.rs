@@ -56,6 +56,9 @@ pub struct VerificationView {
     pub checks: CountView,
     /// How many calls and texts may go out.
     pub sends: SendsView,
+    /// What the user is to call; only while that call is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incoming_call: Option<IncomingCallView>,
     /// The channels that were tried, oldest first.
     pub steps: Vec<StepView>,
     /// What the workflow does next; null: nothing.
@@ -97,6 +100,20 @@ pub struct SendsView {
     pub next_allowed_at: String,
 }
 
+/// A number of ours that the user is to call.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = IncomingCall)]
+pub struct IncomingCallView {
+    /// The number. The call is refused unanswered, so it costs nothing.
+    #[schema(example = "+74951230000")]
+    pub number: String,
+    /// The same for a link that dials.
+    #[schema(example = "tel:+74951230000")]
+    pub tel_uri: String,
+    /// After this a call proves nothing.
+    pub until: String,
+}
+
 /// One channel's try.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Step)]
@@ -106,7 +123,7 @@ pub struct StepView {
     /// `flash_call`, …; more may come.
     #[schema(example = "flash_call")]
     pub channel: &'static str,
-    /// `queued`, `dialing`, `sending`, `rang`, `answered`, `busy`, `declined`, `unreachable`,
+    /// `queued`, `waiting`, `called`, `dialing`, `sending`, `rang`, `answered`, `busy`, `declined`, `unreachable`,
     /// `no_route`, `rejected`, `diverted`, `sent`, `delivered`, `failed`, `interrupted`,
     /// `canceled`; more may come.
     #[schema(example = "rang")]
@@ -186,6 +203,7 @@ impl VerificationView {
                 left: verification.sends_max.saturating_sub(verification.sends_used),
                 next_allowed_at: verification.next_send_allowed_at.to_string(),
             },
+            incoming_call: incoming_call(verification),
             steps: verification.steps.iter().map(step).collect(),
             next: verification
                 .next()
@@ -220,6 +238,13 @@ impl CountView {
     fn of(max: u32, used: u32) -> Self {
         Self { max, left: max.saturating_sub(used) }
     }
+}
+
+fn incoming_call(verification: &Verification) -> Option<IncomingCallView> {
+    let number = verification.steps.iter().rev().find_map(|step| step.awaits)?;
+    let number = number.reveal().as_str().to_owned();
+    let tel_uri = format!("tel:{number}");
+    Some(IncomingCallView { number, tel_uri, until: verification.expires_at.to_string() })
 }
 
 fn step(step: &Step) -> StepView {

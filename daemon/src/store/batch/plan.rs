@@ -239,6 +239,7 @@ impl<'a> Plan<'a> {
                 (before.status, &before.detail, before.code)
                     != (step.status, &step.detail, step.code)
                     || before.secret != step.secret
+                    || before.awaits != step.awaits
                     || before.dispatches != step.dispatches
             });
             if row_changed {
@@ -364,7 +365,7 @@ impl<'a> Plan<'a> {
         };
         let counts = match answer {
             Answer::Checked { valid } => !valid,
-            Answer::Done => true,
+            Answer::Done | Answer::Called(_) => true,
         };
         if counts {
             self.count(&apply.limits, &ask.limits);
@@ -475,6 +476,7 @@ fn placed_by(input: &Input) -> &[Call] {
         | Input::Skipped { .. }
         | Input::Sending { .. }
         | Input::Dispatched { .. }
+        | Input::IncomingCall { .. }
         | Input::NothingLeft
         | Input::Expire => &[],
     }

@@ -1,3 +1,4 @@
+mod incoming_call;
 mod workflow;
 
 use std::net::SocketAddr;
@@ -58,6 +59,7 @@ fn step(n: u8, call: Call) -> Step {
         created_at: START,
         code: Some(code(&number)),
         secret: None,
+        awaits: None,
         calls: vec![call],
         dispatches: Vec::new(),
     }
