@@ -345,7 +345,7 @@ impl Files {
     }
 
     async fn make_key(&self, account: &str) -> String {
-        let scopes = ["--scopes", "verify,messages,calls"];
+        let scopes = ["--scopes", "verify,messages,calls,directory"];
         let mut process = Process::start(
             binary(),
             ["keys", "create", "--account", account].into_iter().chain(scopes),

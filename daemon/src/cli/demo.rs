@@ -10,6 +10,7 @@ mod many;
 mod phone;
 mod spoken;
 mod stage;
+mod text;
 
 use std::net::SocketAddr;
 
@@ -55,6 +56,8 @@ enum DemoChannel {
     Voice,
     /// The user calls the gateway.
     IncomingCall,
+    /// A text.
+    Sms,
 }
 
 /// Why the demo did not work.
@@ -127,6 +130,7 @@ async fn play(stage: &Stage, calls: Option<u32>, channel: DemoChannel) -> Result
         (None, DemoChannel::FlashCall) => prove_one(stage).await,
         (None, DemoChannel::Voice) => spoken::prove(stage).await,
         (None, DemoChannel::IncomingCall) => incoming_call::prove(stage).await,
+        (None, DemoChannel::Sms) => text::prove(stage).await,
     }
 }
 

@@ -10,7 +10,7 @@ use sip::CallOutcome;
 use super::call_view::{TimelineView, timeline};
 use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
-use super::list::{self, List};
+use super::list::{self, List, PageWish};
 use super::query::{Parameters, PathId};
 use super::reply;
 use super::verifications::view::number;
@@ -90,11 +90,13 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Calls, Scope::Operator])?;
     let outcome = |word: &str| CallOutcome::ALL.into_iter().find(|known| known.as_str() == word);
+    let PageWish { cursor, limit, created_after, created_before } =
+        list::page(&mut parameters, |CallId(id)| id);
     let filter = CallFilter {
-        cursor: list::cursor::<CallId>(&mut parameters).map(|id| id.0),
-        limit: list::limit(&mut parameters),
-        created_after: list::time(&mut parameters, "created_after"),
-        created_before: list::time(&mut parameters, "created_before"),
+        cursor,
+        limit,
+        created_after,
+        created_before,
         to: list::number(&mut parameters),
         trunk: parameters.parsed::<TrunkName>("trunk", "a trunk's name"),
         outcome: list::word(&mut parameters, "outcome", outcome),

@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::body::Json;
 use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
-use super::list::{self, List};
+use super::list::{self, List, PageWish};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::Scope;
@@ -67,12 +67,9 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Directory)?;
     let account = caller.account(&app)?;
-    let filter = UserFilter {
-        cursor: list::cursor::<UserId>(&mut parameters).map(|id| id.0),
-        limit: list::limit(&mut parameters),
-        created_after: list::time(&mut parameters, "created_after"),
-        created_before: list::time(&mut parameters, "created_before"),
-    };
+    let PageWish { cursor, limit, created_after, created_before } =
+        list::page(&mut parameters, |UserId(id)| id);
+    let filter = UserFilter { cursor, limit, created_after, created_before };
     parameters.finish()?;
     let page = app.store().users(&account.who(), &filter).await?;
     Ok(reply::json(StatusCode::OK, &List::new(page, UserView::new, UserId)))

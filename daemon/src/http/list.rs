@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::query::Parameters;
 use crate::clock::Timestamp;
-use crate::store::Page;
+use crate::store::{Cursor, Page};
 
 /// Items of a page when the client does not say.
 const DEFAULT_LIMIT: u64 = 50;
@@ -79,18 +79,31 @@ impl<T> List<T> {
     }
 }
 
-/// How many items.
-pub fn limit(parameters: &mut Parameters) -> u32 {
-    parameters.integer("limit", 1..=LIMIT).unwrap_or(DEFAULT_LIMIT) as u32
+/// The part of a list that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct PageWish {
+    /// Where the page begins; `None`: at the newest.
+    pub cursor: Option<Cursor>,
+    /// How many items.
+    pub limit: u32,
+    /// At or after this.
+    pub created_after: Option<Timestamp>,
+    /// Before this.
+    pub created_before: Option<Timestamp>,
 }
 
-/// Where the page begins.
-pub fn cursor<I: FromStr>(parameters: &mut Parameters) -> Option<I> {
-    parameters.parsed("cursor", "the next_cursor of an earlier page")
+/// What every list can be asked for; `id` opens the cursor.
+pub fn page<I: FromStr>(parameters: &mut Parameters, id: impl Fn(I) -> u128) -> PageWish {
+    let cursor = parameters.parsed("cursor", "the next_cursor of an earlier page");
+    PageWish {
+        cursor: cursor.map(id),
+        limit: parameters.integer("limit", 1..=LIMIT).unwrap_or(DEFAULT_LIMIT) as u32,
+        created_after: time(parameters, "created_after"),
+        created_before: time(parameters, "created_before"),
+    }
 }
 
-/// A moment.
-pub fn time(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
+fn time(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
     parameters.parsed(name, "a time such as 2026-01-31T09:30:00Z")
 }
 

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
 use super::idempotency::{IdempotencyKey, Idempotent};
 use super::input::{Faults, TextRule};
-use super::list::{self, List};
+use super::list::{self, List, PageWish};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::{ActingAccount, Scope};
@@ -163,11 +163,13 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Verify, Scope::Operator])?;
+    let PageWish { cursor, limit, created_after, created_before } =
+        list::page(&mut parameters, |VerificationId(id)| id);
     let filter = VerificationFilter {
-        cursor: list::cursor::<VerificationId>(&mut parameters).map(|id| id.0),
-        limit: list::limit(&mut parameters),
-        created_after: list::time(&mut parameters, "created_after"),
-        created_before: list::time(&mut parameters, "created_before"),
+        cursor,
+        limit,
+        created_after,
+        created_before,
         to: list::number(&mut parameters),
         reference: parameters.text("reference"),
         status: list::word(&mut parameters, "status", VerificationStatus::from_word),

@@ -3,6 +3,7 @@
 mod bad_requests;
 mod canary;
 mod checks_at_once;
+mod people;
 
 use dozvon_tests::capture::requests;
 use dozvon_tests::gateway::{Engine, Gateway};

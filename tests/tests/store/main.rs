@@ -5,6 +5,7 @@
 
 mod canary;
 mod checks;
+mod directory;
 mod faults;
 mod housekeeping;
 mod idempotency;

@@ -50,6 +50,8 @@ pub(super) struct Phones {
     numbers: HashMap<String, String>,
     /// What people who called the gateway were answered, by their number.
     called: HashMap<String, u16>,
+    /// The last text that each number got.
+    texts: HashMap<String, String>,
     /// Whether a trunk has a binding.
     pub(super) registered: bool,
 }
@@ -88,11 +90,13 @@ impl Phones {
             Report::Called { from, status, .. } => {
                 self.called.insert(from.clone(), *status);
             }
+            Report::Text { called, text, .. } => {
+                self.texts.insert(called.clone(), text.clone());
+            }
             Report::Listening { .. }
             | Report::Message { .. }
             | Report::Ringing { .. }
-            | Report::Texted { .. }
-            | Report::Text { .. } => {}
+            | Report::Texted { .. } => {}
         }
     }
 
@@ -104,6 +108,11 @@ impl Phones {
     /// What somebody who called the gateway was answered.
     pub(super) fn called(&self, from: &str) -> Option<u16> {
         self.called.get(from).copied()
+    }
+
+    /// The last text that a number got.
+    pub(super) fn text(&self, number: &str) -> Option<String> {
+        self.texts.get(number).cloned()
     }
 
     /// The handset of a number.

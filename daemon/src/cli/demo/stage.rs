@@ -108,6 +108,11 @@ impl Stage {
         self.wait_for("no INVITE reached the handset", |phones| phones.of(number).cloned()).await
     }
 
+    /// Waits for a text to `number`.
+    pub(super) async fn text(&self, number: &str) -> Result<String, DemoError> {
+        self.wait_for("no text reached the handset", |phones| phones.text(number)).await
+    }
+
     /// Waits until the handset's call ended, with its final response acknowledged.
     pub(super) async fn ladder_until_acknowledged(&self, phone: &Phone) -> Result<(), DemoError> {
         self.wait_for("the 487 was not acknowledged", |phones| {
@@ -269,6 +274,7 @@ password = "dozvon"
 cli_trusted = true
 max_calls = 5000
 cps = 1000
+sms = "message"
 
 [pools.demo]
 numbers = ["+74951230000-+74951239999"]

@@ -1,0 +1,180 @@
+//! People who sign in, told by nothing but HTTP, against `dozvon carrier`: the field app where
+//! they choose a call or a text, and an office where nobody has a password.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dozvon_tests::gateway::{Engine, Gateway, Setup, binary};
+use dozvon_tests::ports::Port;
+use dozvon_tests::process::Process;
+use serde_json::{Value, json};
+
+use crate::cannot_run;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The simulated carrier, whose handsets tell what they show.
+struct Carrier {
+    process: Process,
+    port: Port,
+}
+
+impl Carrier {
+    async fn start() -> Self {
+        let port = Port::reserve();
+        let address = port.address().to_string();
+        let args = ["carrier", "--no-challenge", "--listen", address.as_str()];
+        let process = Process::start(binary(), args, |_| {});
+        process.line_with("listening", LIMIT).await;
+        Self { process, port }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// What a handset shows of the first text that it gets.
+    async fn text(&self, number: &str) -> String {
+        self.told("text", number, "text").await
+    }
+
+    /// The number that a handset shows when it is called.
+    async fn caller(&self, number: &str) -> String {
+        self.told("invited", number, "caller_id").await
+    }
+
+    async fn told(&self, event: &str, number: &str, field: &str) -> String {
+        let digits = number.trim_start_matches('+');
+        let is_it = |report: &Value| {
+            let called = report["called"].as_str().unwrap_or_default();
+            report["event"] == event && called.trim_start_matches('+') == digits
+        };
+        let begin = std::time::Instant::now();
+        loop {
+            let reports = self.process.output();
+            let mut reports = reports.iter().filter_map(|line| serde_json::from_str(line).ok());
+            if let Some(found) = reports.find(is_it) {
+                return found[field].as_str().unwrap_or_default().to_owned();
+            }
+            let lines = self.process.output().join("\n");
+            assert!(begin.elapsed() < LIMIT, "no {event} for {number}:\n{lines}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The six digits of a text.
+fn code_of(text: &str) -> String {
+    let mut parts = text.split(|character: char| !character.is_ascii_digit());
+    parts.find(|part| part.len() == 6).unwrap_or_else(|| panic!("no code: {text}")).to_owned()
+}
+
+async fn stage(engine: Engine) -> (Gateway, Carrier) {
+    let carrier = Carrier::start().await;
+    let setup = Setup::new(engine).static_trunk("north", carrier.address());
+    (Gateway::start(setup).await, carrier)
+}
+
+async fn add(gateway: &Gateway, user: Value) {
+    gateway.api().post("/v1/directory/users", &user).await.expect(201);
+}
+
+async fn sign_in(gateway: &Gateway, identifier: &str) -> Value {
+    let body = json!({"identifier": identifier});
+    gateway.api().post("/v1/sign-ins", &body).await.expect(201).json()
+}
+
+async fn status_of(gateway: &Gateway, sign_in: &Value) -> Value {
+    let id = sign_in["id"].as_str().unwrap();
+    gateway.api().get(&format!("/v1/sign-ins/{id}")).await.expect(200).json()["status"].clone()
+}
+
+async fn choose(gateway: &Gateway, sign_in: &Value, channel: &str) -> String {
+    let body = json!({"to": sign_in["id"], "channels": [channel], "locale": "ru"});
+    let made = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+async fn field_app(engine: Engine) {
+    if cannot_run(engine) {
+        return;
+    }
+    let (gateway, carrier) = stage(engine).await;
+    let (called, texted) = ("+79164100001", "+79164200001");
+    add(&gateway, json!({"name": "Бригада 1", "phone": called})).await;
+    add(&gateway, json!({"name": "Бригада 2", "phone": texted})).await;
+
+    let unknown = json!({"identifier": "+79164300001"});
+    let told = gateway.api().post("/v1/sign-ins", &unknown).await.expect(404).json();
+    assert_eq!(told["code"], "user-not-registered");
+
+    let first = sign_in(&gateway, called).await;
+    let offered: Vec<_> = first["channels"].as_array().unwrap().iter().collect();
+    for channel in ["flash_call", "sms"] {
+        assert!(offered.iter().any(|choice| choice["channel"] == channel), "{first}");
+    }
+    assert!(!first.to_string().contains(&called[1..]), "masked: {first}");
+    let id = choose(&gateway, &first, "flash_call").await;
+    let shown = carrier.caller(called).await;
+    gateway.until(&id, |seen| seen["steps"][0]["status"] == "rang").await;
+    let checked = gateway.check(&id, &shown[shown.len() - 4..]).await.expect(200).json();
+    assert_eq!(checked["valid"], true);
+    assert_eq!(status_of(&gateway, &first).await, "completed");
+
+    let second = sign_in(&gateway, texted).await;
+    let id = choose(&gateway, &second, "sms").await;
+    let code = code_of(&carrier.text(texted).await);
+    gateway.until(&id, |seen| seen["steps"][0]["status"] == "sent").await;
+    assert_eq!(gateway.check(&id, "000000").await.expect(200).json()["valid"], code == "000000");
+    assert_eq!(gateway.check(&id, &code).await.expect(200).json()["status"], "approved");
+    assert_eq!(status_of(&gateway, &second).await, "completed");
+}
+
+async fn office(engine: Engine) {
+    if cannot_run(engine) {
+        return;
+    }
+    let (gateway, carrier) = stage(engine).await;
+    let phone = "+79164400001";
+    add(&gateway, json!({"name": "Иван", "login": "ivan", "phone": phone, "extension": "101"}))
+        .await;
+    let begun = sign_in(&gateway, "Ivan").await;
+    let id = choose(&gateway, &begun, "flash_call").await;
+    carrier.caller(phone).await;
+    gateway.until(&id, |seen| seen["steps"][0]["status"] == "rang").await;
+    // The phone lies in another room: its owner reads texts at the desk.
+    let path = format!("/v1/verifications/{id}/switch");
+    let no = gateway.api().post(&path, &json!({"channel": "sms"})).await;
+    assert_eq!(no.json()["code"], "channel-not-available", "it was made for a call alone");
+    let body =
+        json!({"to": begun["id"], "channels": ["flash_call", "sms"], "client": {"session": "s"}});
+    let made = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
+    let id = made["id"].as_str().unwrap();
+    gateway.until(id, |seen| seen["next"]["channel"] == "sms").await;
+    let path = format!("/v1/verifications/{id}/switch");
+    let switched = gateway.api().post(&path, &json!({"channel": "sms"})).await.expect(200).json();
+    assert_eq!(
+        (&switched["steps"][1]["channel"], &switched["next"]),
+        (&json!("sms"), &json!(null))
+    );
+    let code = code_of(&carrier.text(phone).await);
+    assert_eq!(gateway.check(id, &code).await.expect(200).json()["valid"], true);
+    assert_eq!(status_of(&gateway, &begun).await, "completed");
+    let again = gateway.api().post("/v1/verifications", &json!({"to": begun["id"]})).await;
+    assert_eq!(again.expect(409).json()["code"], "sign-in-ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_field_app_offers_a_call_or_a_text_on_sqlite() {
+    field_app(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_field_app_offers_a_call_or_a_text_on_postgres() {
+    field_app(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_employee_signs_in_without_a_password() {
+    office(Engine::Sqlite).await;
+}
