@@ -76,7 +76,8 @@ async fn stage(engine: Engine) -> (Gateway, Carrier) {
 }
 
 async fn add(gateway: &Gateway, user: Value) {
-    gateway.api().post("/v1/directory/users", &user).await.expect(201);
+    let added = gateway.api().post("/v1/directory/users", &user).await;
+    assert_eq!(added.status, 201, "{}", added.text());
 }
 
 async fn sign_in(gateway: &Gateway, identifier: &str) -> Value {
@@ -85,14 +86,14 @@ async fn sign_in(gateway: &Gateway, identifier: &str) -> Value {
 }
 
 async fn status_of(gateway: &Gateway, sign_in: &Value) -> Value {
-    let id = sign_in["id"].as_str().unwrap();
+    let id = sign_in["id"].as_str().expect("a text");
     gateway.api().get(&format!("/v1/sign-ins/{id}")).await.expect(200).json()["status"].clone()
 }
 
 async fn choose(gateway: &Gateway, sign_in: &Value, channel: &str) -> String {
     let body = json!({"to": sign_in["id"], "channels": [channel], "locale": "ru"});
     let made = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
-    made["id"].as_str().unwrap().to_owned()
+    made["id"].as_str().expect("a text").to_owned()
 }
 
 async fn field_app(engine: Engine) {
@@ -109,7 +110,7 @@ async fn field_app(engine: Engine) {
     assert_eq!(told["code"], "user-not-registered");
 
     let first = sign_in(&gateway, called).await;
-    let offered: Vec<_> = first["channels"].as_array().unwrap().iter().collect();
+    let offered: Vec<_> = first["channels"].as_array().expect("a list").iter().collect();
     for channel in ["flash_call", "sms"] {
         assert!(offered.iter().any(|choice| choice["channel"] == channel), "{first}");
     }
@@ -149,7 +150,7 @@ async fn office(engine: Engine) {
     let body =
         json!({"to": begun["id"], "channels": ["flash_call", "sms"], "client": {"session": "s"}});
     let made = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
-    let id = made["id"].as_str().unwrap();
+    let id = made["id"].as_str().expect("a text");
     gateway.until(id, |seen| seen["next"]["channel"] == "sms").await;
     let path = format!("/v1/verifications/{id}/switch");
     let switched = gateway.api().post(&path, &json!({"channel": "sms"})).await.expect(200).json();
