@@ -107,7 +107,6 @@ fn database(out: &mut Writer, database: &Database) {
                 out.secret("password", password);
             }
             let on_outage = match on_outage {
-                OnOutage::Spool => "spool",
                 OnOutage::Refuse => "refuse",
             };
             out.text("on_outage", &on_outage);
@@ -154,8 +153,11 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
         out.secret("password", password);
     }
     out.texts("realm", &trunk.realms);
-    let digest = trunk.digest.iter();
-    out.texts("digest", digest.map(|algorithm| word::<DigestAlgorithm>(&DIGESTS, algorithm)));
+    // Written down, MD5 would be wished for by name.
+    if trunk.digest_is_written {
+        let digest = trunk.digest.iter();
+        out.texts("digest", digest.map(|algorithm| word::<DigestAlgorithm>(&DIGESTS, algorithm)));
+    }
     out.text("contact_user", &trunk.contact_user.reveal());
     out.value("line", trunk.line);
     out.seconds("expires", trunk.expires);
@@ -182,9 +184,6 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("sms", &if trunk.sms { "message" } else { "off" });
     out.text("sms_from", &trunk.sms_from.reveal());
     inbound(out, trunk);
-    if let Some(price) = &trunk.price_per_call {
-        out.text("price_per_call", price);
-    }
 }
 
 /// What its INVITEs offer.
@@ -310,6 +309,7 @@ fn limits(out: &mut Writer, config: &Config) {
     out.value("open_verifications", limits.open_verifications);
     out.value("same_tail_hours", limits.same_tail.as_secs() / HOUR_S);
     out.value("http_connections", limits.http_connections);
+    out.value("requests_per_second", limits.requests_per_second);
 }
 
 fn host_port(host: &HostPort) -> String {

@@ -31,7 +31,6 @@ pub use config::sip_section::{Sip, SipListen};
 pub use config::smpp::{AddressKind, Concatenation, DataCoding, Smpp};
 pub use config::template::{MissingVariable, Template, TemplateError};
 pub use config::tls::{Certificate, TrunkTls};
-pub use config::trunk::price::{Price, PriceError};
 pub use config::trunk::{TransportChoice, Trunk};
 pub use config::{Config, Pool, Sms, Voice};
 pub use diagnostic::{Code, Diagnostic, Place, Report, Severity};

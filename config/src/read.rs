@@ -99,6 +99,10 @@ fn database_url(root: &RawTable) -> Option<Span> {
 
 /// The user part of a SIP address; the error says which character is in the way.
 pub(crate) fn user_part(text: &str) -> Result<UserPart, String> {
+    // Only a called number may hold it, escaped; the user of a digest would be another one.
+    if let Some(character) = text.chars().find(|character| "#%".contains(*character)) {
+        return Err(format!("a user cannot hold {character:?}"));
+    }
     UserPart::new(text).map_err(|error| match error {
         UserPartError::Forbidden(_, at) => match text.get(at..).and_then(|t| t.chars().next()) {
             Some('@') => "a user has no \"@\"; what follows it goes to \"domain\"".to_owned(),

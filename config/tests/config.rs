@@ -80,8 +80,7 @@ fn the_example_says_what_its_comments_call_the_default() {
     let written = &example.trunks[&TrunkName::parse("north").unwrap()];
     let left_out = trunk(
         "registrar = \"sip.example.ru\"\nuser = \"74951230000\"\nmax_calls = 200\ncps = 20\n\
-         password = { credential = \"trunk-north\" }\nsms = \"message\"\n\
-         price_per_call = \"0.40 RUB\"",
+         password = { credential = \"trunk-north\" }\nsms = \"message\"",
     );
     assert_eq!(*written, left_out);
 }
@@ -177,6 +176,15 @@ fn a_dump_reads_back_to_the_same_configuration() {
 }
 
 #[test]
+fn md5_is_wished_for_by_name_only_where_the_file_says_so() {
+    let local = "192.0.2.1:5060".parse().unwrap();
+    let named = |keys: &str| trunk(keys).settings(local, None, None).md5_is_named;
+    assert!(!named("targets = [\"10.0.0.1\"]"));
+    assert!(!named("targets = [\"10.0.0.1\"]\ndigest = [\"sha-256\"]"));
+    assert!(named("targets = [\"10.0.0.1\"]\ndigest = [\"sha-256\", \"md5\"]"));
+}
+
+#[test]
 fn a_dump_shows_no_secret() {
     let text = "[database]\nurl = \"postgres://dozvon:p%40ss-1@db/dozvon\"\n\
                 [secrets]\nkey = \"hunter2\"\nold_keys = [\"hunter3\"]\n\
@@ -185,7 +193,7 @@ fn a_dump_shows_no_secret() {
     let Store::Postgres { url, password, on_outage } = &config.database.store else { panic!() };
     assert_eq!(url.as_str(), "postgres://dozvon@db/dozvon");
     assert_eq!(*password, Some(SecretRef::Inline(Secret::new("p@ss-1"))));
-    assert_eq!(*on_outage, OnOutage::Spool);
+    assert_eq!(*on_outage, OnOutage::Refuse);
     let shown = format!("{}\n{config:?}", config::dump(&config));
     for secret in ["hunter", "ss-1"] {
         assert!(!shown.contains(secret), "{shown}");

@@ -12,7 +12,7 @@ use rand_core::Rng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::Authenticator;
+use crate::accounts::{Authenticator, Paces};
 use crate::clock::{Clock, Timestamp};
 use crate::facts::Facts;
 use crate::http::idempotency::Running;
@@ -85,6 +85,7 @@ struct Inner {
     stop: CancellationToken,
     metrics: Option<PrometheusHandle>,
     authenticator: Authenticator,
+    paces: Paces,
     running: Running,
     expiry: Expiry,
     moves: Timetable,
@@ -110,6 +111,7 @@ impl App {
             tasks: parts.tasks,
             stop: parts.stop,
             metrics: parts.metrics,
+            paces: Paces::default(),
             running: Running::default(),
             expiry: Expiry::default(),
             moves: Timetable::default(),
@@ -177,6 +179,11 @@ impl App {
     /// Who finds keys.
     pub fn authenticator(&self) -> &Authenticator {
         &self.0.authenticator
+    }
+
+    /// How fast each key asks.
+    pub fn paces(&self) -> &Paces {
+        &self.0.paces
     }
 
     /// The idempotency keys that are being worked on.

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod calls;
 pub mod dialplan;
 pub mod directory;
+mod docs;
 mod envelope;
 pub mod error;
 pub mod health;
@@ -17,6 +18,7 @@ pub mod messages;
 mod openapi;
 pub mod own_codes;
 pub mod query;
+mod rate;
 pub mod reply;
 pub mod serve;
 pub mod sign_ins;
@@ -58,6 +60,7 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(openapi::openapi))
         .merge(health_routes())
         .split_for_parts();
+    let router = router.merge(docs::routes());
     finished(router.layer(Extension(openapi::Document::new(document))), app)
 }
 

@@ -121,17 +121,9 @@ pub fn for_send(limits: &Limits, to: &E164) -> Limit {
     Limit {
         scope: SEND,
         subject: LimitSubject::Number(*to),
-        rules: send_rules(limits),
+        rules: rules_of_send(limits).to_vec(),
         limit_use: LimitUse::Take,
     }
-}
-
-fn send_rules(limits: &Limits) -> Vec<LimitRule> {
-    vec![
-        LimitRule { max: 1, window: limits.between_sends },
-        LimitRule { max: limits.sends_per_minute, window: MINUTE },
-        LimitRule { max: limits.sends_per_day, window: DAY },
-    ]
 }
 
 /// Whether a code is guessed so easily that wrong ones close its channel.
@@ -151,7 +143,7 @@ pub fn for_mail_send(limits: &Limits, to: &EmailAddress) -> Limit {
     Limit {
         scope: SEND,
         subject: LimitSubject::Mailbox(to.clone()),
-        rules: send_rules(limits),
+        rules: rules_of_send(limits).to_vec(),
         limit_use: LimitUse::Take,
     }
 }
@@ -206,6 +198,30 @@ fn failed_checks_of(guesser: Guesser<'_>, limit_use: LimitUse) -> Vec<Limit> {
     all
 }
 
+/// What a rule of a limit is called in header fields: `send`, `send-minute`, `send-day`.
+pub fn rule_name(scope: &str, rule: LimitRule) -> String {
+    match rule.window {
+        MINUTE => format!("{scope}-minute"),
+        DAY => format!("{scope}-day"),
+        _ => scope.to_owned(),
+    }
+}
+
+/// Every rule of what is sent to one number.
+pub fn send_rules(limits: &Limits) -> [(&'static str, LimitRule); 4] {
+    let [between, minute, day] = rules_of_send(limits);
+    let calls = LimitRule { max: limits.flash_calls_per_day, window: DAY };
+    [(SEND, between), (SEND, minute), (SEND, day), (FLASH_CALL, calls)]
+}
+
+fn rules_of_send(limits: &Limits) -> [LimitRule; 3] {
+    [
+        LimitRule { max: 1, window: limits.between_sends },
+        LimitRule { max: limits.sends_per_minute, window: MINUTE },
+        LimitRule { max: limits.sends_per_day, window: DAY },
+    ]
+}
+
 /// Which limit it was that had no room.
 pub fn kind(reached: &LimitReached) -> LimitKind {
     match reached.scope {
@@ -232,6 +248,7 @@ mod tests {
             open_verifications: 3,
             same_tail: DAY,
             http_connections: 100,
+            requests_per_second: 100,
         }
     }
 

@@ -4,6 +4,9 @@
 //! `trunk`, `account`), none of which is personal data or a code. A metric's labels come from
 //! the file or from an enum, never from a request.
 
+#[cfg(test)]
+pub(crate) mod canary;
+
 use dialplans::TrunkName;
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The user part of a SIP URI: digits to dial, or a trunk's user name.
 ///
-/// Only characters that RFC 3261 section 25.1 allows unescaped in `user` are accepted, so the
-/// value can be written as it is. Debug shows the first four characters and the last two.
+/// Only characters that RFC 3261 section 25.1 allows unescaped in `user` are accepted, and the `#`
+/// of technical prefixes, which is kept as `%23`: the value can be written as it is. Debug shows the first four characters and the last two.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UserPart(Box<str>);
 
@@ -27,17 +27,21 @@ impl UserPart {
     /// Longest accepted value, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// Accepts `text` when every byte is `unreserved` or `user-unreserved`.
+    /// Accepts `text` when every byte is `unreserved`, `user-unreserved` or `#`; one that was
+    /// escaped already stays as it is.
     pub fn new(text: &str) -> Result<Self, UserPartError> {
         if text.is_empty() {
             return Err(UserPartError::Empty);
         }
-        if text.len() > Self::MAX_LEN {
+        let escaped = text.replace('#', ESCAPED_HASH);
+        if escaped.len() > Self::MAX_LEN {
             return Err(UserPartError::TooLong);
         }
-        match text.bytes().position(|byte| !is_user_byte(byte)) {
-            Some(at) => Err(UserPartError::Forbidden(text.as_bytes()[at], at)),
-            None => Ok(Self(text.into())),
+        let is_escape = |at: usize| text.get(at..).is_some_and(|t| t.starts_with(ESCAPED_HASH));
+        let mut bytes = text.bytes().enumerate();
+        match bytes.find(|(at, byte)| !is_user_byte(*byte) && *byte != b'#' && !is_escape(*at)) {
+            Some((at, byte)) => Err(UserPartError::Forbidden(byte, at)),
+            None => Ok(Self(escaped.into())),
         }
     }
 
@@ -46,6 +50,9 @@ impl UserPart {
         &self.0
     }
 }
+
+/// `#` is no `user-unreserved` (RFC 3261 section 25.1).
+const ESCAPED_HASH: &str = "%23";
 
 fn is_user_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte)
@@ -114,6 +121,15 @@ mod tests {
         assert_eq!(UserPart::new("12\r\n34"), Err(UserPartError::Forbidden(b'\r', 2)));
         assert_eq!(UserPart::new("12@34"), Err(UserPartError::Forbidden(b'@', 2)));
         assert!(UserPart::new("+79161234567").is_ok());
+    }
+
+    #[test]
+    fn a_hash_is_written_escaped_and_read_back_as_it_was() {
+        let prefixed = UserPart::new("#31#79161234567").unwrap();
+        assert_eq!(prefixed.reveal(), "%2331%2379161234567");
+        assert_eq!(UserPart::new(prefixed.reveal()), Ok(prefixed));
+        assert_eq!(UserPart::new("1%0d%0a"), Err(UserPartError::Forbidden(b'%', 1)));
+        assert_eq!(UserPart::new("1%2"), Err(UserPartError::Forbidden(b'%', 1)));
     }
 
     #[test]

@@ -134,6 +134,8 @@ pub struct TrunkSettings {
     pub realms: Vec<String>,
     /// Algorithms that may be answered.
     pub digest: Vec<DigestAlgorithm>,
+    /// Whether the operator wants MD5 by name, also where the trunk has offered better.
+    pub md5_is_named: bool,
     /// User part of our Contact.
     pub contact_user: UserPart,
     /// Token of the Contact's `line` parameter, 16–32 token characters; `None`: left out.
@@ -197,6 +199,7 @@ impl TrunkSettings {
                 DigestAlgorithm::Sha256,
                 DigestAlgorithm::Md5,
             ],
+            md5_is_named: false,
             line: None,
             expires: Duration::from_secs(600),
             external: External::Learn,

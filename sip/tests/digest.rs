@@ -156,6 +156,15 @@ fn md5_alone_is_refused_after_a_stronger_algorithm_was_offered() {
     );
     assert!(client.credentials.is_empty());
 
+    let mut by_name = settings();
+    by_name.md5_is_named = true;
+    let mut client = Client::with(&by_name);
+    client.server(REGISTER, &format!("{sha}, {md5}")).unwrap();
+    client.settled(REGISTER, 200);
+    client.next_request();
+    client.server(REGISTER, &md5).unwrap();
+    assert_eq!(client.right(REGISTER).algorithm.hash, DigestAlgorithm::Md5);
+
     let mut named = settings();
     named.digest = vec![DigestAlgorithm::Md5];
     let mut client = Client::with(&named);

@@ -1,7 +1,13 @@
 //! The search for what may stand nowhere in clear: full numbers, codes, passwords.
 
+mod unfold;
+
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::database::Look;
-use crate::gateway::{DESTINATION_PREFIX, POOL_PREFIX};
+use crate::gateway::{CODE_LENGTH, DESTINATION_PREFIX, POOL_PREFIX};
 use crate::kamailio::Account;
 
 /// Texts whose every spelling is searched for.
@@ -10,12 +16,15 @@ pub struct Canary {
     secrets: Vec<String>,
     /// A secret and one of its spellings.
     spellings: Vec<(usize, &'static str, Vec<u8>)>,
-    /// Digits in front of numbers that are secret whatever follows, with their full length.
+    /// Digits in front of numbers and codes that are secret whatever follows, with their full
+    /// length.
     number_prefixes: Vec<(String, usize)>,
+    /// Made of the spellings at the first search.
+    search: OnceLock<AhoCorasick>,
 }
 
 impl Canary {
-    /// Any number of the tests' pool or destinations, and the trunk's password.
+    /// Any number of the tests' pool or destinations, any code, and the trunk's password.
     #[must_use]
     pub fn of_all_tests() -> Self {
         let mut canary = Self::default();
@@ -23,12 +32,16 @@ impl Canary {
         for prefix in [POOL_PREFIX, DESTINATION_PREFIX] {
             canary.number_prefixes.push((prefix.trim_start_matches('+').to_owned(), 11));
         }
+        let pool = POOL_PREFIX.trim_start_matches('+');
+        let front = &pool[11 - usize::from(CODE_LENGTH)..];
+        canary.number_prefixes.push((front.to_owned(), usize::from(CODE_LENGTH)));
         canary
     }
 
     /// A text that may stand nowhere: as it is, in hex, in base64 at each of its three places, and
     /// in both orders of UTF-16.
     pub fn add(&mut self, secret: &str) {
+        self.search = OnceLock::new();
         let index = self.secrets.len();
         self.secrets.push(secret.to_owned());
         let bytes = secret.as_bytes();
@@ -61,9 +74,18 @@ impl Canary {
     /// Where secrets stand in `bytes`: one line for each spelling found, without the secret.
     #[must_use]
     pub fn hits(&self, place: &str, bytes: &[u8]) -> Vec<String> {
-        let spelled = self.spellings.iter().filter(|(_, _, spelling)| contains(bytes, spelling));
-        let mut hits: Vec<_> =
-            spelled.map(|(index, name, _)| format!("{place}: secret {index} as {name}")).collect();
+        let search = self.search.get_or_init(|| {
+            let spellings = self.spellings.iter().map(|(_, _, spelling)| spelling);
+            AhoCorasick::new(spellings).expect("the spellings are few and short")
+        });
+        let mut found = vec![false; self.spellings.len()];
+        for hit in search.find_overlapping_iter(bytes) {
+            found[hit.pattern().as_usize()] = true;
+        }
+        let spelled = self.spellings.iter().zip(found).filter(|(_, found)| *found);
+        let mut hits: Vec<_> = spelled
+            .map(|((index, name, _), _)| format!("{place}: secret {index} as {name}"))
+            .collect();
         for (prefix, length) in &self.number_prefixes {
             if has_number(bytes, prefix.as_bytes(), *length) {
                 hits.push(format!("{place}: a number {prefix}…"));
@@ -72,14 +94,30 @@ impl Canary {
         hits
     }
 
-    /// The lines that hold a secret, each with what it holds.
+    /// The lines that hold a secret, each with what it holds: as it stands there, or inside of what
+    /// the line has in hex, in base64, in UTF-16 or as a list of bytes.
     #[must_use]
     pub fn hits_in_lines(&self, lines: &[String]) -> Vec<String> {
-        lines.iter().flat_map(|line| self.hits(line, line.as_bytes())).collect()
+        let mut hits = Vec::new();
+        for line in lines {
+            hits.extend(self.hits(line, line.as_bytes()));
+            for (spelling, inner) in unfold::unfolded(line.as_bytes()) {
+                hits.extend(self.hits(&format!("{line} (in its {spelling})"), &inner));
+            }
+        }
+        hits
     }
 
-    /// Reads every column of every table of the database and searches each value; returns how many
-    /// columns and values were read, and the hits.
+    /// Whether any number with these digits is searched for in clear without being added.
+    #[must_use]
+    pub fn knows(&self, number: &str) -> bool {
+        let digits = number.trim_start_matches('+').as_bytes();
+        let prefixes = self.number_prefixes.iter();
+        prefixes.clone().any(|(prefix, length)| has_number(digits, prefix.as_bytes(), *length))
+    }
+
+    /// Reads every column of every table of the database and searches each value, and then the files
+    /// in which the database and its log lie; returns how much was read, and the hits.
     ///
     /// # Panics
     /// When the database cannot be read.
@@ -92,6 +130,10 @@ impl Canary {
                 scan.hits.extend(self.hits(&format!("{table}.{column}"), &value));
             }
         }
+        for (path, bytes) in look.files().await {
+            scan.files += 1;
+            scan.hits.extend(self.hits(&path, &bytes));
+        }
         scan
     }
 }
@@ -103,6 +145,8 @@ pub struct Scan {
     pub columns: usize,
     /// Values that were not null.
     pub values: usize,
+    /// Files of the database and of its log.
+    pub files: usize,
     /// Where a secret stood.
     pub hits: Vec<String>,
 }
@@ -122,13 +166,11 @@ fn base64_core(secret: &[u8], offset: usize) -> Vec<u8> {
 
 /// Whether a run of exactly `length` digits that begins with `prefix` stands in `bytes`.
 fn has_number(bytes: &[u8], prefix: &[u8], length: usize) -> bool {
-    bytes
-        .split(|byte| !byte.is_ascii_digit())
-        .any(|run| run.len() == length && run.starts_with(prefix))
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    memchr::memmem::find(bytes, part).is_some()
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    memchr::memmem::find_iter(bytes, prefix).any(|at| {
+        let whole = (at..at + length).all(is_digit);
+        whole && !is_digit(at + length) && !at.checked_sub(1).is_some_and(is_digit)
+    })
 }
 
 #[cfg(test)]
@@ -160,8 +202,21 @@ mod tests {
     #[test]
     fn any_full_number_of_the_tests_is_found_and_a_masked_one_is_not() {
         let canary = Canary::of_all_tests();
-        let lines = ["to +79161234567 ok", "to +7916*****67", "t=1795287316708806", "74951239999"];
-        assert_eq!(canary.hits_in_lines(&lines.map(str::to_owned)).len(), 2);
+        let lines = [
+            "to +79161234567 ok",
+            "code 951230042",
+            "to +7916*****67",
+            "t=1795287316708806",
+            "74951239999",
+            // The first number in hex, in base64 and as Debug prints bytes.
+            "id 3739313631323334353637",
+            "body eyJ0byI6Iis3OTE2MTIzNDU2NyJ9",
+            "[55, 57, 49, 54, 49, 50, 51, 52, 53, 54, 55]",
+            "7\\09\\01\\06\\01\\02\\03\\04\\05\\06\\07",
+        ];
+        for (line, secret) in lines.into_iter().zip([1, 1, 0, 0, 1, 1, 1, 1, 1]) {
+            assert_eq!(canary.hits_in_lines(&[line.to_owned()]).len(), secret, "{line}");
+        }
     }
 
     #[tokio::test]
@@ -181,6 +236,13 @@ mod tests {
         canary.add_number("+74951230042");
         let scan = canary.scan_database(&url).await;
         assert_eq!((scan.columns, scan.values), (3, 3));
-        assert_eq!(scan.hits, ["\"a\".\"n\": secret 0 as text", "\"b\".\"b\": secret 0 as text"]);
+        assert_eq!(
+            scan.hits[..2],
+            ["\"a\".\"n\": secret 0 as text", "\"b\".\"b\": secret 0 as text"]
+        );
+        assert!(
+            scan.files == 1 && scan.hits.len() > 2,
+            "the file itself was not searched: {scan:?}"
+        );
     }
 }

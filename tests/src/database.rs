@@ -1,6 +1,7 @@
 //! A look into the daemon's database from outside, the same for both engines.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row, SqliteConnection};
 
@@ -70,6 +71,46 @@ impl Look {
                 );
                 let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(connection).await;
                 rows.expect("the column is read").iter().map(|row| row.get(0)).collect()
+            }
+        }
+    }
+
+    /// The files in which the database and its log lie, as they are on the disk, with their paths.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub async fn files(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        for place in self.places().await {
+            let path = Path::new(&place);
+            if path.is_file() {
+                files.push(path.to_owned());
+            } else if let Ok(entries) = std::fs::read_dir(path) {
+                let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                files.extend(paths.filter(|path| path.is_file()));
+            }
+        }
+        // A server may take a file away meanwhile.
+        let read = |path: PathBuf| Some((path.display().to_string(), std::fs::read(&path).ok()?));
+        files.into_iter().filter_map(read).collect()
+    }
+
+    async fn places(&mut self) -> Vec<String> {
+        match self {
+            Self::Sqlite(connection) => {
+                let query = "select file from pragma_database_list where name = 'main'";
+                let file: String =
+                    sqlx::query_scalar(query).fetch_one(connection).await.expect("it has a file");
+                vec![format!("{file}-wal"), file]
+            }
+            Self::Postgres(connection) => {
+                // What the server holds in memory only goes to its files.
+                sqlx::query("checkpoint").execute(&mut *connection).await.expect("we may do so");
+                let query = "select current_setting('data_directory') || place from pg_database, \
+                             lateral (values ('/pg_wal'), ('/base/' || oid)) as v (place) \
+                             where datname = current_database()";
+                let places = sqlx::query_scalar(query).fetch_all(connection).await;
+                places.expect("the server knows its folders")
             }
         }
     }

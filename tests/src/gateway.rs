@@ -24,6 +24,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(60);
 pub const POOL_PREFIX: &str = "+7495123";
 /// Destinations of the tests have these digits in front.
 pub const DESTINATION_PREFIX: &str = "+7916";
+/// How many last digits are the code: so many that one is found in a log without being met there
+/// by chance.
+pub const CODE_LENGTH: u8 = 9;
 /// 32 bytes; the key of a daemon that tests throw away.
 const SECRET_KEY: &str = "a key of 32 bytes for tests only";
 
@@ -43,9 +46,9 @@ pub struct Setup {
     trunks: Vec<String>,
     tables: String,
     passwords: Vec<(String, String)>,
-    code_length: u8,
     checks: u8,
     sip_ip: IpAddr,
+    ring_limit_s: u8,
 }
 
 impl Setup {
@@ -57,9 +60,9 @@ impl Setup {
             trunks: Vec::new(),
             tables: String::new(),
             passwords: Vec::new(),
-            code_length: 4,
             checks: 3,
             sip_ip: Ipv4Addr::LOCALHOST.into(),
+            ring_limit_s: 4,
         }
     }
 
@@ -108,17 +111,17 @@ impl Setup {
         self
     }
 
-    /// How many last digits are the code; 4 otherwise.
-    #[must_use]
-    pub fn code_length(mut self, digits: u8) -> Self {
-        self.code_length = digits;
-        self
-    }
-
     /// How many wrong codes a verification takes; 3 otherwise.
     #[must_use]
     pub fn checks(mut self, checks: u8) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// How long a phone rings; 4 s otherwise.
+    #[must_use]
+    pub fn ring_limit_s(mut self, seconds: u8) -> Self {
+        self.ring_limit_s = seconds;
         self
     }
 
@@ -137,6 +140,7 @@ pub struct Gateway {
     files: Files,
     api: Client,
     earlier_logs: Vec<String>,
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -159,7 +163,10 @@ impl Gateway {
         let key = files.make_key("default").await;
         let process = files.run().await;
         let api = Client::new(files.api.address()).with_key(&key);
-        Self { process, files, api, earlier_logs: Vec::new() }
+        let mut secrets: Vec<_> =
+            setup.passwords.into_iter().map(|(_, password)| password).collect();
+        secrets.push(SECRET_KEY.to_owned());
+        Self { process, files, api, earlier_logs: Vec::new(), secrets }
     }
 
     /// The API, with a key of the account `default`.
@@ -271,6 +278,19 @@ impl Gateway {
         self.until(id, |seen| last_call(seen)["outcome"].is_string()).await
     }
 
+    /// Lines of the log that hold a secret: any number of the tests, any code, a password, a key, or
+    /// what was sent to the API as a target or code.
+    #[must_use]
+    pub fn secrets_in_log(&self) -> Vec<String> {
+        let mut canary = Canary::of_all_tests();
+        for secret in self.secrets.iter().chain(&self.api.secrets()) {
+            if !canary.knows(secret) {
+                canary.add(secret);
+            }
+        }
+        canary.hits_in_lines(&self.log())
+    }
+
     /// Presents a code.
     ///
     /// # Panics
@@ -285,9 +305,18 @@ impl Drop for Gateway {
         if std::thread::panicking() {
             return;
         }
-        let hits = Canary::of_all_tests().hits_in_lines(&self.log());
+        let hits = self.secrets_in_log();
         assert!(hits.is_empty(), "the log holds secrets:\n{}", hits.join("\n"));
     }
+}
+
+/// The code of a phone that showed this number.
+///
+/// # Panics
+/// When the number is shorter than a code.
+#[must_use]
+pub fn code_of(shown: &str) -> &str {
+    &shown[shown.len() - usize::from(CODE_LENGTH)..]
 }
 
 /// The last step of a verification as the API shows it.
@@ -316,12 +345,12 @@ impl Files {
         for (trunk, password) in &setup.passwords {
             secret_file(folder.path(), &format!("{trunk}.password"), password);
         }
-        let (digits, checks) = (setup.code_length, setup.checks);
-        let trunks = setup.trunks.join(", ");
         let sip_v6 = match has_ipv6() {
             true => format!(", \"udp:[::1]:{}\"", sip.number()),
             false => String::new(),
         };
+        let (digits, checks) = (CODE_LENGTH, setup.checks);
+        let (ring_limit_s, trunks) = (setup.ring_limit_s, setup.trunks.join(", "));
         let text = format!(
             "[api]\nlisten = \"{}\"\noperator_listen = \"{}\"\nsocket = \"{path}/dozvon.sock\"\n\
              [database]\nurl = \"{database_url}\"\n\
@@ -330,7 +359,7 @@ impl Files {
              [pools.all]\nnumbers = [\"{POOL_PREFIX}0000-{POOL_PREFIX}9999\"]\n\
              trunks = [{trunks}]\ncode_length = {digits}\n\
              [[routes]]\nprefix = \"{DESTINATION_PREFIX}\"\ntrunks = [{trunks}]\npools = [\"all\"]\n\
-             [purposes.sign_in]\nworkflow = [\"flash_call\"]\nchecks = {checks}\n\
+             [purposes.sign_in]\nworkflow = [\"flash_call\"]\nchecks = {checks}\nring_limit = {ring_limit_s}\n\
              [limits]\nbetween_sends_s = 0\nsends_per_minute = 60\n\
              sends_per_day = 10000\nflash_calls_per_day = 1000\n",
             api.address(),
@@ -362,7 +391,7 @@ impl Files {
     async fn run(&self) -> Process {
         let process = Process::start(binary(), ["run"], |command| {
             // What an operator may turn on is what the search for secrets must see.
-            command.arg("--config").arg(&self.config).env("RUST_LOG", "debug");
+            command.arg("--config").arg(&self.config).env("RUST_LOG", "trace");
         });
         process.line_with("listening on http://", START_LIMIT).await;
         process

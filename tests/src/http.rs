@@ -1,6 +1,7 @@
 //! A small HTTP client for the API, each request on a connection of its own.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -14,11 +15,16 @@ use tokio::net::TcpStream;
 /// The longest that any answer may take: the API itself waits 30 s at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 
+/// Shorter targets and codes are not searched for.
+const SHORTEST_SECRET: usize = 7;
+
 /// Where the API is, and the key that is shown to it.
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
     key: Option<String>,
+    /// What was sent and must not be seen again in a log.
+    secrets: Arc<Mutex<Vec<String>>>,
 }
 
 /// Status, headers and body of an answer.
@@ -70,13 +76,39 @@ impl Client {
     /// A client without a key.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, key: None }
+        Self { address, key: None, secrets: Arc::default() }
     }
 
     /// The same client with `key` as its bearer token.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
-        Self { address: self.address, key: Some(key.to_owned()) }
+        let client = Self { key: Some(key.to_owned()), ..self.clone() };
+        client.remember(key.rsplit('_').next().unwrap_or_default());
+        client
+    }
+
+    /// The keys shown and the targets and codes sent by this client and those made from it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is too short would be met in a log by chance.
+    fn remember(&self, secret: &str) {
+        if secret.len() >= SHORTEST_SECRET {
+            let secret = secret.trim_start_matches('+').to_owned();
+            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret);
+        }
+    }
+
+    fn remember_body(&self, body: &[u8]) {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return };
+        for name in ["to", "code", "email", "phone", "identifier", "password"] {
+            let text = fields.get(name).and_then(Value::as_str);
+            // A word without a digit or sign is a test's wrong input, and may be a word of a log.
+            let is_word = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+            text.filter(|text| !is_word(text)).inspect(|text| self.remember(text));
+        }
     }
 
     /// GET.
@@ -138,6 +170,7 @@ impl Client {
         // Ends with the exchange; a fault of it is the sender's fault too.
         tokio::spawn(async move { connection.await.ok() });
         let has_body = !body.is_empty();
+        self.remember_body(&body);
         let mut request =
             Request::builder().method(method).uri(path).body(Full::<Bytes>::from(body))?;
         let fields = request.headers_mut();

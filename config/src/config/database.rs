@@ -41,8 +41,6 @@ pub struct PostgresUrl(String);
 /// What happens to new work while the database does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOutage {
-    /// It goes on and is written down later.
-    Spool,
     /// It is refused with 503.
     Refuse,
 }

@@ -21,4 +21,6 @@ pub struct Limits {
     pub same_tail: Duration,
     /// HTTP connections at once.
     pub http_connections: u32,
+    /// Requests of one API key in a second; as many may come at once after a quiet second.
+    pub requests_per_second: u32,
 }

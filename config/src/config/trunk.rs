@@ -1,7 +1,5 @@
 //! `[trunks.NAME]`: a carrier's side of the wire, as its operator describes it.
 
-pub(crate) mod price;
-
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -13,7 +11,6 @@ use sip::{
 
 use crate::config::secret::SecretRef;
 use crate::config::tls::TrunkTls;
-use price::Price;
 
 /// Who chooses a trunk's transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +66,9 @@ pub struct Trunk {
     pub realms: Vec<String>,
     /// Digest algorithms that may be answered; at least one.
     pub digest: Vec<DigestAlgorithm>,
+    /// Whether the file names them: only then MD5 is answered by a trunk that has offered better
+    /// (RFC 8760 section 2.6).
+    pub digest_is_written: bool,
     /// User part of our Contact.
     pub contact_user: UserPart,
     /// Whether the Contact carries a `line` token.
@@ -121,8 +121,6 @@ pub struct Trunk {
     pub inbound: InboundSettings,
     /// Whether a calling number that it asserts proves who calls.
     pub cli_trusted: bool,
-    /// What one answered call or one text costs; `None`: not known.
-    pub price_per_call: Option<Price>,
 }
 
 /// What the INVITEs of a trunk offer beside the numbers.
@@ -159,6 +157,7 @@ impl Trunk {
             password,
             realms: self.realms.clone(),
             digest: self.digest.clone(),
+            md5_is_named: self.digest_is_written && self.digest.contains(&DigestAlgorithm::Md5),
             contact_user: self.contact_user.clone(),
             line: line.filter(|_| self.line),
             expires: self.expires,

@@ -59,7 +59,6 @@ codes! {
     Error BadHeader = "bad-header", "A header field cannot be written.";
     Error HeaderReserved = "header-reserved", "A header field that we write ourselves.";
     Error BadDialling = "bad-dialling", "A dial prefix or country code cannot be.";
-    Error BadPrice = "bad-price", "A text is no price.";
     Error BadNetwork = "bad-network", "A text is no network.";
     Error BadNumber = "bad-number", "A text is no number or range of numbers.";
     Error BadCodeLength = "bad-code-length", "Numbers have no more digits than their code.";

@@ -22,11 +22,8 @@ const MOST_DAYS: i64 = 3_650;
 
 pub(crate) fn read(section: &Section<'_>, faults: &mut Faults) -> Database {
     let password = secret::at(section, "password", faults);
-    let on_outage = section.choice(
-        faults,
-        "on_outage",
-        &[("spool", Some(OnOutage::Spool)), ("refuse", Some(OnOutage::Refuse))],
-    );
+    let on_outage =
+        section.choice(faults, "on_outage", &[("spool", None), ("refuse", Some(OnOutage::Refuse))]);
     let url = section.text(faults, "url");
     let is_postgres = url.is_some_and(|url| url.value.starts_with("postgres"));
     if !is_postgres {
@@ -43,7 +40,7 @@ pub(crate) fn read(section: &Section<'_>, faults: &mut Faults) -> Database {
         }
     }
     let store = url
-        .and_then(|url| store(url, password, on_outage.unwrap_or(OnOutage::Spool), faults))
+        .and_then(|url| store(url, password, on_outage.unwrap_or(OnOutage::Refuse), faults))
         .unwrap_or(Store::Sqlite { path: None });
     Database { store, retention: retention(section, faults) }
 }

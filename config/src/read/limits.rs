@@ -20,6 +20,7 @@ pub(crate) fn read(section: &Section<'_>, faults: &mut Faults) -> Limits {
         open_verifications: section.whole(faults, "open_verifications", 3, 1..=100),
         same_tail: Duration::from_secs(same_tail_hours * 3_600),
         http_connections: section.whole(faults, "http_connections", 1_024, 16..=100_000),
+        requests_per_second: section.whole(faults, "requests_per_second", 1_000, 1..=1_000_000),
     };
     if limits.flash_calls_per_day > limits.sends_per_day {
         let message = format!(

@@ -13,7 +13,6 @@ use sip::{CallerIdHeader, DigestAlgorithm, External, RingSignal, UserPart};
 
 use crate::address;
 use crate::config::trunk::Trunk;
-use crate::config::trunk::price::Price;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::raw::RawTable;
@@ -65,6 +64,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         password: identity.password,
         realms: realms(section, faults),
         digest: digest(section, faults),
+        digest_is_written: section.get("digest").is_some(),
         contact_user: user(section, "contact_user", faults).unwrap_or(identity.user.clone()),
         line: section.flag(faults, "line", true),
         expires: section
@@ -94,7 +94,6 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         sms_from: user(section, "sms_from", faults).unwrap_or(identity.user.clone()),
         inbound,
         cli_trusted,
-        price_per_call: section.parsed(faults, "price_per_call", Code::BadPrice, Price::parse),
         user: identity.user,
     };
     Some(trunk)

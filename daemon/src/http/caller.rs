@@ -10,8 +10,9 @@ use axum::http::request::Parts;
 use config::AccountName;
 
 use super::error::{Code, Problem};
+use super::rate::Meter;
 use super::serve::Peer;
-use crate::accounts::{ActingAccount, AuthenticateError, Scope, Scopes, Token};
+use crate::accounts::{ActingAccount, AuthenticateError, Scope, Scopes, Token, TooFast};
 use crate::app::App;
 use crate::store::{StoreError, Who};
 
@@ -95,6 +96,14 @@ impl FromRequestParts<App> for Caller {
         };
         let token = bearer(&parts.headers).ok_or_else(|| Problem::new(Code::Unauthorized))?;
         let key = app.authenticator().authenticate(&token, from).await?;
+        let quota = app.settings().config.limits.requests_per_second;
+        let taken = app.paces().take(key.id(), quota, app.now());
+        if let Some(meter) = parts.extensions.get::<Meter>() {
+            meter.show(taken.map_or_else(|TooFast(allowance)| allowance, |allowance| allowance));
+        }
+        if taken.is_err() {
+            return Err(Problem::new(Code::TooManyRequests));
+        }
         let account = match key.account().map(AccountName::parse) {
             None => None,
             Some(Ok(name)) => Some(name),

@@ -11,6 +11,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use super::error::{Code, Problem};
+use super::rate::{self, Meter};
 use crate::app::App;
 use crate::telemetry;
 
@@ -18,13 +19,15 @@ use crate::telemetry;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps the whole router.
-pub(super) async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn envelope(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = app.request_id();
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
     let route =
         request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     let route = route.as_deref().unwrap_or("unmatched");
+    let meter = Meter::default();
+    request.extensions_mut().insert(meter.clone());
     let span = telemetry::request_span(&request_id);
     let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -35,6 +38,10 @@ pub(super) async fn envelope(State(app): State<App>, request: Request, next: Nex
         if let Some(allow) = allow {
             response.headers_mut().insert(ALLOW, allow);
         }
+    }
+    if let Some(allowance) = meter.shown() {
+        let limits = &app.settings().config.limits;
+        rate::tell(response.headers_mut(), allowance, &method, route, limits);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);

@@ -14,7 +14,9 @@ use serde::Serialize;
 
 pub use code::Code;
 
+use super::rate;
 use crate::clock::Timestamp;
+use crate::limits;
 use crate::store::LimitRule;
 
 /// What every 5xx body says: the cause is in the log, under the request's id.
@@ -217,8 +219,9 @@ impl Problem {
         }
         if let Some((scope, rule)) = self.0.limited_by {
             let wait = wait.unwrap_or_default();
-            insert(headers, "ratelimit-policy", &policy(scope, rule));
-            insert(headers, "ratelimit", &format!("\"{scope}\";r=0;t={wait}"));
+            insert(headers, "ratelimit-policy", &rate::policy(scope, rule));
+            let name = limits::rule_name(scope, rule);
+            insert(headers, "ratelimit", &format!("\"{name}\";r=0;t={wait}"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"dozvon\""));
@@ -240,11 +243,6 @@ impl Problem {
         };
         Some(wait.as_millis().div_ceil(1000).clamp(1, 86_400) as u64)
     }
-}
-
-/// A limit in the words of `RateLimit-Policy`: `"send";q=4;w=60`.
-pub fn policy(scope: &str, rule: LimitRule) -> String {
-    format!("\"{scope}\";q={};w={}", rule.max, rule.window.as_secs())
 }
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {

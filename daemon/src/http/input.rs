@@ -98,14 +98,21 @@ impl<'v, 'f> Object<'v, 'f> {
 
     /// A field's value; absent and null are the same.
     pub fn value(&mut self, name: &'static str) -> Option<&'v Value> {
-        self.known.push(name);
+        self.know(name);
         self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A field may be asked for twice, and is listed once.
+    fn know(&mut self, name: &'static str) {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
     }
 
     /// A text that must be there.
     pub fn required_text(&mut self, name: &'static str, rule: TextRule) -> Option<&'v str> {
         if self.fields.get(name).is_none_or(Value::is_null) {
-            self.known.push(name);
+            self.know(name);
             self.fault(name, "required", "this field is needed");
             return None;
         }

@@ -80,6 +80,7 @@ pub(crate) fn readers(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(READ_DEADLINE)
+        .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 

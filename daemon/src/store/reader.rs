@@ -35,12 +35,10 @@ macro_rules! fetch {
     ($self:expr, $fetch:ident, $sql:ident $(, $bind:expr)*) => {
         match $self {
             Self::Sqlite(pool) => {
-                let query = sqlx::query_as(sqlite::sql::$sql)$(.bind($bind))*;
-                bounded(query.$fetch(pool)).await
+                bounded(|| sqlx::query_as(sqlite::sql::$sql)$(.bind($bind))*.$fetch(pool)).await
             }
             Self::Postgres(pool) => {
-                let query = sqlx::query_as(postgres::sql::$sql)$(.bind($bind))*;
-                bounded(query.$fetch(pool)).await
+                bounded(|| sqlx::query_as(postgres::sql::$sql)$(.bind($bind))*.$fetch(pool)).await
             }
         }
     };
@@ -52,7 +50,7 @@ macro_rules! fetch_aggregates {
         match $self {
             Self::Sqlite(pool) => {
                 use crate::store::sqlite::sql;
-                bounded_fault(async {
+                bounded_fault(|| async move {
                     let mut transaction = pool.begin().await?;
                     let query = sqlx::query_as(sql::$sql)$(.bind($bind))*;
                     let rows = query.fetch_all(&mut *transaction).await?;
@@ -64,7 +62,7 @@ macro_rules! fetch_aggregates {
             }
             Self::Postgres(pool) => {
                 use crate::store::postgres::sql;
-                bounded_fault(async {
+                bounded_fault(|| async move {
                     let begin = "begin isolation level repeatable read read only";
                     let mut transaction = pool.begin_with(begin).await?;
                     let query = sqlx::query_as(sql::$sql)$(.bind($bind))*;
@@ -347,12 +345,12 @@ impl Reader {
         match self {
             Self::Sqlite(pool) => {
                 let ids = sqlite::api_key_list(ids);
-                let query = sqlx::query_as(sqlite::sql::API_KEYS_BY_ID).bind(ids);
-                bounded(query.fetch_all(pool)).await
+                let query = || sqlx::query_as(sqlite::sql::API_KEYS_BY_ID).bind(&ids);
+                bounded(|| query().fetch_all(pool)).await
             }
             Self::Postgres(pool) => {
-                let query = sqlx::query_as(postgres::sql::API_KEYS_BY_ID).bind(ids);
-                bounded(query.fetch_all(pool)).await
+                let query = || sqlx::query_as(postgres::sql::API_KEYS_BY_ID).bind(&ids);
+                bounded(|| query().fetch_all(pool)).await
             }
         }
     }
@@ -441,15 +439,34 @@ impl From<StoreError> for ReadFault {
     }
 }
 
-async fn bounded<T>(read: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    bounded_fault(async { Ok(read.await?) }).await
+async fn bounded<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    bounded_fault(|| async { Ok(read().await?) }).await
+}
+
+/// A connection that was idle may have broken unnoticed: another one is tried. Asking each before
+/// its use would cost every read a round trip.
+async fn twice<T, F>(read: impl Fn() -> F) -> Result<T, ReadFault>
+where
+    F: Future<Output = Result<T, ReadFault>>,
+{
+    match read().await {
+        Err(ReadFault::Sql(sqlx::Error::Io(error))) => {
+            tracing::info!(%error, "a connection that reads broke, taking another");
+            read().await
+        }
+        result => result,
+    }
 }
 
 /// Runs a read under its deadline and logs why it failed.
-async fn bounded_fault<T>(
-    read: impl Future<Output = Result<T, ReadFault>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(READ_DEADLINE, read).await {
+async fn bounded_fault<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, ReadFault>>,
+{
+    match tokio::time::timeout(READ_DEADLINE, twice(read)).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(ReadFault::Sql(sqlx::Error::PoolClosed))) => Err(StoreError::Closed),
         Ok(Err(ReadFault::Sql(error))) => {

@@ -60,6 +60,7 @@ pub struct Authenticator {
     password: Option<Secret>,
     configured_realms: Vec<String>,
     algorithms: Vec<DigestAlgorithm>,
+    md5_is_named: bool,
     /// The strongest algorithm that a realm we may answer has offered.
     strongest_seen: DigestAlgorithm,
     realms: Vec<Realm>,
@@ -75,6 +76,7 @@ impl Authenticator {
             password: settings.password.clone().filter(|_| printable),
             configured_realms: settings.realms.clone(),
             algorithms: settings.digest.clone(),
+            md5_is_named: settings.md5_is_named || settings.digest == [DigestAlgorithm::Md5],
             strongest_seen: DigestAlgorithm::Md5,
             realms: Vec::new(),
             next_id: 0,
@@ -87,7 +89,8 @@ impl Authenticator {
         let same = self.user == fresh.user
             && self.password == fresh.password
             && self.configured_realms == fresh.configured_realms
-            && self.algorithms == fresh.algorithms;
+            && self.algorithms == fresh.algorithms
+            && self.md5_is_named == fresh.md5_is_named;
         if !same {
             *self = fresh;
         }
@@ -263,7 +266,7 @@ impl Authenticator {
     fn is_downgrade(&self, challenge: &Challenge<'_>) -> bool {
         challenge.algorithm.hash == DigestAlgorithm::Md5
             && self.strongest_seen > DigestAlgorithm::Md5
-            && self.algorithms != [DigestAlgorithm::Md5]
+            && !self.md5_is_named
     }
 
     /// Whether the operator named this realm, or one answer to it was accepted.

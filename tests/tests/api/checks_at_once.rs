@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dozvon_tests::gateway::{Engine, Gateway, Setup};
+use dozvon_tests::gateway::{Engine, Gateway, POOL_PREFIX, Setup, code_of};
 use dozvon_tests::http::Answer;
 use dozvon_tests::phones::Phones;
 
@@ -20,9 +20,9 @@ async fn present(gateway: &Gateway, id: &str, codes: Vec<String>) -> Vec<Answer>
     tasks.join_all().await
 }
 
-/// Codes of four digits other than `right`.
+/// Codes that the pool could show, other than `right`.
 fn wrong_codes(right: &str) -> Vec<String> {
-    let all = (0..10_000).map(|n| format!("{n:04}"));
+    let all = (0..10_000).map(|n| code_of(&format!("{POOL_PREFIX}{n:04}")).to_owned());
     all.filter(|code| code != right).step_by(17).take(AT_ONCE).collect()
 }
 
@@ -66,7 +66,7 @@ async fn wrong_codes_are_evaluated_three_times(engine: Engine) {
     }
     let (gateway, phones) = stage(engine).await;
     let (id, shown) = rings(&gateway, &phones, "+79164000001").await;
-    let right = &shown[shown.len() - 4..];
+    let right = code_of(&shown);
     let answers = present(&gateway, &id, wrong_codes(right)).await;
     assert_eq!(answers.len(), AT_ONCE);
     assert_eq!(count(&answers, was_evaluated), 3, "{}", histogram(&answers));
@@ -90,7 +90,7 @@ async fn one_right_code_is_valid(engine: Engine) {
     }
     let (gateway, phones) = stage(engine).await;
     let (id, shown) = rings(&gateway, &phones, "+79164000002").await;
-    let right = shown[shown.len() - 4..].to_owned();
+    let right = code_of(&shown).to_owned();
     let answers = present(&gateway, &id, vec![right.clone(); AT_ONCE]).await;
     assert_eq!(count(&answers, is_valid), 1);
     assert_eq!(count(&answers, came_after_the_end), AT_ONCE - 1, "{}", histogram(&answers));
@@ -107,7 +107,7 @@ async fn right_and_wrong_codes_are_evaluated_in_one_order(engine: Engine) {
     for round in 0..5 {
         let number = format!("+7916400{round:04}");
         let (id, shown) = rings(&gateway, &phones, &number).await;
-        let right = shown[shown.len() - 4..].to_owned();
+        let right = code_of(&shown).to_owned();
         let mut codes = wrong_codes(&right);
         codes.iter_mut().step_by(50).for_each(|code| code.clone_from(&right));
         let answers = present(&gateway, &id, codes).await;

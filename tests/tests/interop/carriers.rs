@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dozvon_tests::capture::{Captured, ladder, received, requests};
-use dozvon_tests::gateway::{Engine, Gateway, Setup, last_call, last_step};
+use dozvon_tests::gateway::{Engine, Gateway, Setup, code_of, last_call, last_step};
 use dozvon_tests::peers::{Peer, lacking};
 use dozvon_tests::second_reader::disagreements;
 use dozvon_tests::sipp::{Scenario, Sipp};
@@ -84,12 +84,12 @@ fn methods_of(messages: &[Captured]) -> Vec<String> {
     received(messages).filter_map(Captured::method).filter(|method| method != "OPTIONS").collect()
 }
 
-/// The last four digits of the user part of From.
+/// The last digits of the user part of From.
 fn code_shown(messages: &[Captured]) -> String {
     let from = requests(messages, "INVITE")[0].header("From").expect("an INVITE has From");
     let user =
         from.split_once("sip:").and_then(|(_, rest)| rest.split_once('@')).expect("a user").0;
-    user[user.len() - 4..].to_owned()
+    code_of(user).to_owned()
 }
 
 fn to_tag(message: &Captured) -> Option<String> {

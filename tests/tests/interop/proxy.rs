@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dozvon_tests::capture::{Captured, Direction, ladder, requests};
-use dozvon_tests::gateway::{Engine, Gateway, POOL_PREFIX, Setup, last_call, last_step};
+use dozvon_tests::gateway::{Engine, Gateway, POOL_PREFIX, Setup, code_of, last_call, last_step};
 use dozvon_tests::kamailio::{Account, Kamailio};
 use dozvon_tests::peers::{Peer, lacking};
 use dozvon_tests::second_reader::disagreements;
@@ -99,8 +99,7 @@ async fn a_hundred_flash_calls_pass_the_407_ring_and_end_with_487_without_a_repe
         assert!(shown.starts_with(POOL_PREFIX), "From shows a number of the pool");
         let asserted = invite.header("P-Asserted-Identity").expect("P-Asserted-Identity");
         assert_eq!(user(&asserted), shown);
-        let answer =
-            stage.gateway.check(&ids[&number], &shown[shown.len() - 4..]).await.expect(200);
+        let answer = stage.gateway.check(&ids[&number], code_of(&shown)).await.expect(200);
         assert_eq!(answer.json()["valid"], true, "{}", answer.text());
     }
 }

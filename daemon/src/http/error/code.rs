@@ -115,6 +115,8 @@ codes! {
         "One target and purpose can have 3 open verifications of different sessions.";
     TooManyFailedChecks TOO_MANY_REQUESTS "too-many-failed-checks" "Too many wrong codes"
         "This account, address or device presented too many wrong codes in the last 24 hours.";
+    TooManyRequests TOO_MANY_REQUESTS "too-many-requests" "This key asks too often"
+        "One API key may make so many requests in a second as RateLimit-Policy says.";
     Internal INTERNAL_SERVER_ERROR "internal" "Something failed here"
         "The fault is ours; the log has its cause under the request_id.";
     NoTrunkUp SERVICE_UNAVAILABLE "no-trunk-up" "No trunk takes calls now"

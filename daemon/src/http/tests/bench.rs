@@ -22,6 +22,7 @@ use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey};
 use crate::store::{Location, Store, migrate};
+use crate::telemetry::canary;
 use crate::ua_driver::scripted::{self, Script};
 
 /// Two trunks that may show the same numbers, and texts over one of them.
@@ -133,6 +134,7 @@ impl Bench {
     }
 
     async fn with_config(room: usize, config: String) -> Self {
+        canary::watch();
         let folder = tempfile::tempdir().unwrap();
         let (app, script) = open(&folder, room, &config).await;
         let router = crate::http::router(&app);
@@ -166,7 +168,9 @@ impl Bench {
         };
         let mut rng = Randomness::from_system().unwrap().stream(Stream::ApiKeys);
         let token = create_key(self.app.store(), self.app.now(), &mut rng, wish).await.unwrap();
-        token.reveal()
+        let token = token.reveal();
+        canary::register(token.rsplit('_').next().unwrap());
+        token
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -232,7 +236,16 @@ impl Bench {
     }
 
     pub(super) async fn check(&self, id: &str, code: &str) -> Answer {
+        canary::register(code);
         self.post(&format!("/v1/verifications/{id}/check"), serde_json::json!({"code": code})).await
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(canary::found(), Vec::<String>::new());
+        }
     }
 }
 

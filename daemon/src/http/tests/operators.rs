@@ -131,3 +131,39 @@ async fn health_needs_no_key_and_the_stop_makes_it_not_ready() {
     get("/readyz").await.expect_problem(503, "shutting-down");
     get("/healthz").await.expect(StatusCode::OK);
 }
+
+#[tokio::test]
+async fn every_answer_to_a_key_says_what_it_has_left_and_above_it_there_is_none() {
+    let bench = Bench::start().await;
+    let mut settings = bench.app.settings();
+    let mut config = config::Config::clone(&settings.config);
+    config.limits.requests_per_second = 2;
+    settings.config = std::sync::Arc::new(config);
+    bench.app.reload(settings);
+    let answers = [
+        bench.get("/v1/verifications").await.expect(StatusCode::OK),
+        bench.get("/v1/verifications/none").await,
+        bench.get("/v1/verifications").await.expect_problem(429, "too-many-requests"),
+    ];
+    for (answer, left) in answers.iter().zip([1, 0, 0]) {
+        assert_eq!(answer.header("ratelimit-policy"), "\"key\";q=2;w=1");
+        assert_eq!(answer.header("ratelimit"), format!("\"key\";r={left};t=1"), "{answer:?}");
+    }
+    assert_eq!(answers[2].header("retry-after"), "1");
+    let open = bench.get("/healthz").await.expect(StatusCode::OK);
+    assert_eq!(open.header("ratelimit"), "", "no key, no pace");
+}
+
+#[tokio::test]
+async fn the_document_is_drawn_by_pages_of_our_own() {
+    let bench = Bench::start().await;
+    for (path, kind) in [
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/docs.css", "text/css; charset=utf-8"),
+        ("/docs/docs.js", "text/javascript; charset=utf-8"),
+    ] {
+        let page = bench.send(request("GET", path, "", None)).await.expect(StatusCode::OK);
+        assert_eq!(page.header("content-type"), kind);
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    }
+}
