@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod api;
 pub(crate) mod database;
+pub(crate) mod email;
 pub(crate) mod limits;
 pub(crate) mod purpose;
 pub(crate) mod secret;
@@ -22,6 +23,7 @@ use crate::name::{AccountName, PurposeName, TemplateName};
 use account::Account;
 use api::Api;
 use database::Database;
+use email::Email;
 use limits::Limits;
 use purpose::Purpose;
 use secret::Secrets;
@@ -61,6 +63,8 @@ pub struct Config {
     pub smpp: BTreeMap<TrunkName, Smpp>,
     /// How calls speak.
     pub voice: Voice,
+    /// How letters leave; `None`: none can be sent.
+    pub email: Option<Email>,
     /// Texts with places for variables.
     pub templates: BTreeMap<TemplateName, BTreeMap<String, Template>>,
     /// Limits on sending and on connections.

@@ -12,6 +12,7 @@ use crate::address::in_uri;
 use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
+use crate::config::email::{Email, MailTls};
 use crate::config::purpose::{Purpose, WorkflowStep};
 use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
@@ -83,6 +84,9 @@ pub(crate) fn dump(config: &Config) -> String {
     out.table("voice");
     if let Some(folder) = &config.voice.prompts {
         out.text("prompts", &folder.display());
+    }
+    if let Some(email) = &config.email {
+        self::email(&mut out, email);
     }
     for (name, texts) in &config.templates {
         out.named_table("templates", name.as_str());
@@ -296,6 +300,27 @@ fn smpp(out: &mut Writer, link: &Smpp) {
     out.value("registered_delivery", link.registered_delivery);
     out.text("data_coding", &word(&DATA_CODINGS, &link.data_coding));
     out.text("concatenation", &word(&CONCATENATIONS, &link.concatenation));
+}
+
+fn email(out: &mut Writer, email: &Email) {
+    out.table("email");
+    let scheme = if email.tls == MailTls::Wrapped { "smtps" } else { "smtp" };
+    out.text("smtp", &format!("{scheme}://{}:{}", in_uri(&email.host), email.port));
+    if email.tls == MailTls::Off {
+        out.text("tls", &"off");
+    }
+    out.text("from", &email.from.source());
+    if let Some(user) = &email.user {
+        out.text("user", user);
+    }
+    if let Some(password) = &email.password {
+        out.secret("password", password);
+    }
+    if let Some(ca) = &email.ca {
+        out.text("ca", &ca.display());
+    }
+    out.value("connections", email.connections);
+    out.seconds("reply_limit", email.reply_limit);
 }
 
 fn limits(out: &mut Writer, config: &Config) {

@@ -24,6 +24,7 @@ use diagnostic::fault::Faults;
 pub use config::account::Account;
 pub use config::api::Api;
 pub use config::database::{Database, OnOutage, PostgresUrl, Retention, Store};
+pub use config::email::{Email, MailTls, Mailbox, MailboxError};
 pub use config::limits::Limits;
 pub use config::purpose::{Channel, Purpose, WorkflowStep};
 pub use config::secret::{SecretRef, Secrets};

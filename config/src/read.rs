@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod api;
 pub(crate) mod cross;
 pub(crate) mod database;
+pub(crate) mod email;
 pub(crate) mod limits;
 pub(crate) mod pool;
 pub(crate) mod purpose;
@@ -58,6 +59,9 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
     let sms = sms::read(&sms, root, &trunks, &smpp, faults);
     let voice = Section::at_root(faults, root, &schema::VOICE);
     let voice = Voice { prompts: voice.path(faults, "prompts") };
+    let is_mailed = root.get("email").is_some();
+    let email = is_mailed.then(|| Section::at_root(faults, root, &schema::EMAIL));
+    let email = email::read(email.as_ref(), faults);
     let templates = template::read_all(root, faults);
     let limits = limits::read(&Section::at_root(faults, root, &schema::LIMITS), faults);
     Config {
@@ -73,6 +77,7 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
         sms,
         smpp,
         voice,
+        email,
         templates,
         limits,
     }

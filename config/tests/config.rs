@@ -163,6 +163,13 @@ fn a_dump_reads_back_to_the_same_configuration() {
         purposes = ["order"]
         senders = ["SHOP", "74951230000"]
         default_region = "RU"
+        [email]
+        smtp = "smtp://[::1]:2525"
+        tls = "off"
+        from = "Ё <a@b.example>"
+        user = "u"
+        password = { env = "SMTP" }
+        ca = "/etc/ca.pem"
         [templates.default]
         pt-BR = "{{ {code} }} é \u0007 o código"
     "#;

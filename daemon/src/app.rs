@@ -17,6 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::facts::Facts;
 use crate::http::idempotency::Running;
 use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::mail::Mailer;
 use crate::media::Media;
 use crate::messages::smpp::Links;
 use crate::secrets::Keys;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub driver: Driver,
     /// What calls say, and from where.
     pub media: Media,
+    /// The way of letters; `None`: none can be sent.
+    pub mailer: Option<Mailer>,
     /// The time of day.
     pub clock: Clock,
     /// The keys derived from the secret key.
@@ -77,6 +80,7 @@ struct Inner {
     store: Store,
     driver: Driver,
     media: Media,
+    mailer: Option<Mailer>,
     clock: Clock,
     keys: Keys,
     plans_rng: Mutex<ChaCha20Rng>,
@@ -104,6 +108,7 @@ impl App {
             store: parts.store,
             driver: parts.driver,
             media: parts.media,
+            mailer: parts.mailer,
             clock: parts.clock,
             keys: parts.keys,
             plans_rng: Mutex::new(parts.plans_rng),
@@ -144,6 +149,11 @@ impl App {
     /// What calls say, and from where.
     pub fn media(&self) -> &Media {
         &self.0.media
+    }
+
+    /// The way of letters; `None`: none can be sent.
+    pub fn mailer(&self) -> Option<&Mailer> {
+        self.0.mailer.as_ref()
     }
 
     /// The time of day.

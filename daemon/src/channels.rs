@@ -191,8 +191,8 @@ pub fn is_offered(settings: &Settings, channel: Channel, live: bool) -> bool {
     match channel {
         Channel::FlashCall | Channel::Voice => true,
         Channel::Sms => settings.config.sms.default.is_some() || !live,
-        // Under a test key mails are played; no server carries live ones.
-        Channel::Email => !live,
+        // Under a test key mails are played.
+        Channel::Email => settings.config.email.is_some() || !live,
         Channel::IncomingCall => incoming_call::is_offered(settings),
     }
 }

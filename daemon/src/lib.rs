@@ -18,6 +18,7 @@ pub mod ids;
 pub mod inbound;
 pub mod lifecycle;
 pub mod limits;
+pub mod mail;
 pub mod media;
 pub mod messages;
 pub mod plans;

@@ -22,6 +22,7 @@ use crate::app::{App, Parts, Settings};
 use crate::clock::Clock;
 use crate::http::serve::Connections;
 use crate::http::{operator_router, router};
+use crate::mail::{MailSettings, MailSettingsError, Mailer};
 use crate::media::{Lines, Media, Prompts, PromptsError};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
@@ -74,6 +75,9 @@ pub enum StartError {
     /// An operator's prompts cannot be used.
     #[error("[voice] prompts: {0}")]
     Prompts(#[from] PromptsError),
+    /// Letters cannot be sent as the file wishes.
+    #[error("[email]: {0}")]
+    Mail(#[from] MailSettingsError),
     /// A SIP or media socket cannot be bound.
     #[error("{0}")]
     Sip(#[from] BindError),
@@ -198,6 +202,7 @@ impl Daemon {
         let smpp_passwords = messages::smpp::passwords(&config)?;
         let store = parts.open(&config).await?;
         let media = media(&config)?;
+        let mailer = mailer(&config)?;
         // The call loop looks its metrics up when it starts.
         let metrics = install_metrics();
         let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
@@ -207,6 +212,7 @@ impl Daemon {
             store,
             driver,
             media,
+            mailer,
             clock: parts.clock.clone(),
             keys: parts.keys.clone(),
             plans_rng: parts.randomness.stream(Stream::Plans),
@@ -359,6 +365,16 @@ fn media(config: &Config) -> Result<Media, StartError> {
     let address = address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
     let prompts = Prompts::load(config.voice.prompts.as_deref())?;
     Ok(Media { prompts, lines: Lines::new(address, &config.sip.media_ports) })
+}
+
+fn mailer(config: &Config) -> Result<Option<Mailer>, StartError> {
+    let Some(email) = &config.email else { return Ok(None) };
+    let failed = |what: &str, cause| StartError::Secret { what: format!("[email] {what}"), cause };
+    let secret = email.password.as_ref().map(password).transpose();
+    let secret = secret.map_err(|cause| failed("password", cause))?;
+    let authorities = email.ca.as_ref().map(std::fs::read).transpose();
+    let authorities = authorities.map_err(MailSettingsError::Unreadable)?;
+    Ok(Some(Mailer::new(MailSettings { email: email.clone(), password: secret, authorities })?))
 }
 
 /// A second daemon in one process, as in tests, has no page of metrics of its own.

@@ -52,6 +52,8 @@ pub enum Channel {
     Voice,
     /// The user calls one of the account's numbers.
     IncomingCall,
+    /// A letter.
+    Email,
 }
 
 impl Channel {
@@ -62,6 +64,7 @@ impl Channel {
             Self::Sms => "sms",
             Self::Voice => "voice",
             Self::IncomingCall => "incoming_call",
+            Self::Email => "email",
         }
     }
 }

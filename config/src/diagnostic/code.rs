@@ -60,6 +60,10 @@ codes! {
     Error HeaderReserved = "header-reserved", "A header field that we write ourselves.";
     Error BadDialling = "bad-dialling", "A dial prefix or country code cannot be.";
     Error BadNetwork = "bad-network", "A text is no network.";
+    Error BadMailbox = "bad-mailbox", "A text is no mailbox.";
+    Error EmailLogin = "email-login", "A user without a password, or the other way.";
+    Error EmailInClear = "email-in-clear", "Letters would leave this machine in clear.";
+    Error WorkflowWithoutEmail = "workflow-without-email", "A purpose sends letters and there is no server.";
     Error BadNumber = "bad-number", "A text is no number or range of numbers.";
     Error BadCodeLength = "bad-code-length", "Numbers have no more digits than their code.";
     Error BadPrefix = "bad-prefix", "A text is no prefix of numbers.";

@@ -27,6 +27,7 @@ pub(crate) fn check(root: &RawTable, config: &Config, faults: &mut Faults) {
     inbound_numbers(root, config, faults);
     forgeable_callers(root, config, faults);
     workflows(root, config, faults);
+    letters(root, config, faults);
     if !faults.has_errors() {
         // With an error in the way, what seems unused may be only misspelt elsewhere.
         unused(root, config, faults);
@@ -175,6 +176,21 @@ fn workflows(root: &RawTable, config: &Config, faults: &mut Faults) {
             faults
                 .add(Code::WorkflowWithoutCallers, span, message)
                 .help("[trunks.NAME] cli_trusted = true, and [accounts.NAME] inbound_numbers");
+        }
+    }
+}
+
+/// A workflow with letters wants a server that takes them.
+fn letters(root: &RawTable, config: &Config, faults: &mut Faults) {
+    for (name, purpose) in &config.purposes {
+        let has_letters = purpose.workflow.iter().any(|step| step.channel == Channel::Email);
+        if has_letters && root.get("email").is_none() {
+            let span = place(root, "purposes", name.as_str(), "workflow");
+            let message =
+                format!("purpose {:?} sends letters, and there is no [email]", name.as_str());
+            faults
+                .add(Code::WorkflowWithoutEmail, span, message)
+                .help("[email] smtp = \"smtps://mail.example.ru\", and from");
         }
     }
 }

@@ -27,7 +27,7 @@ const CHANNELS: [Choice<Channel>; 5] = [
     ("incoming_call", Some(Channel::IncomingCall)),
     ("sms", Some(Channel::Sms)),
     ("voice", Some(Channel::Voice)),
-    ("email", None),
+    ("email", Some(Channel::Email)),
 ];
 
 /// The names of all purposes, written or not.

@@ -1,20 +1,32 @@
 //! The code as a mail.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use tracing::Instrument;
 
 use crate::app::{App, Settings};
 use crate::channels::wording::{self, Words};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, dispatch};
+use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
 use crate::ids::{MessageId, VerificationId};
 use crate::limits::{self, Guesser};
+use crate::mail::{ComposeError, Composed, Letter, MailEnd, Mailer, Refusal};
 use crate::telemetry;
 use crate::verification::machine::Again;
 use crate::verification::model::{
     Channel, CodeDigits, Dispatch, DispatchOutcome, Step, Verification,
 };
+
+/// Between two offers of one mail, while its server is away or wants it later.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+];
+const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A mail that is ready to be handed on. Never prints.
 #[derive(Clone)]
@@ -32,6 +44,11 @@ pub struct OutgoingMail {
 /// A mail with the way it takes.
 pub struct Act {
     mail: OutgoingMail,
+    /// Shown large.
+    code: CodeDigits,
+    live: bool,
+    /// Nobody needs it later.
+    until: Timestamp,
 }
 
 impl fmt::Debug for Act {
@@ -97,7 +114,7 @@ pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Di
     }
 }
 
-/// The words. A live mail needs a way out of this gateway, which has none.
+/// The words, and whether there is a way out of this gateway.
 fn act(
     settings: &Settings,
     verification: &Verification,
@@ -105,12 +122,14 @@ fn act(
     code: &CodeDigits,
     message_id: MessageId,
 ) -> Result<Act, PrepareError> {
-    if verification.live {
+    if verification.live && settings.config.email.is_none() {
         return Err(PrepareError::NotOffered);
     }
     let words = Words { code, locale: verification.locale.as_deref(), wish: &verification.wording };
     let (subject, text) = wording::mail(settings, &words)?;
-    Ok(Act { mail: OutgoingMail { message_id, to, subject, text } })
+    let mail = OutgoingMail { message_id, to, subject, text };
+    let (code, until) = (code.clone(), verification.expires_at);
+    Ok(Act { mail, code, live: verification.live, until })
 }
 
 impl Act {
@@ -133,7 +152,69 @@ async fn run(app: App, verification_id: VerificationId, act: Act) {
     let id = act.mail.message_id;
     // Mailboxes of a domain that nobody can have (RFC 2606) do not get it.
     let undelivered = act.mail.to.reveal().ends_with(".invalid");
-    if let Some((outcome, word)) = dispatch::play(&app, verification_id, id, undelivered).await {
+    let end = match act.live {
+        true => hand_on(&app, verification_id, &act).await,
+        false => dispatch::play(&app, verification_id, id, undelivered).await,
+    };
+    if let Some((outcome, word)) = end {
         dispatch::report(app, verification_id, id, outcome, word).await;
     }
+}
+
+/// Offers the mail until the server takes it or refuses it for good, or nobody needs it. Its
+/// departure is written down when the server has asked for the content, so that whatever breaks
+/// before is tried again, also by the next process, and what breaks after it never is.
+/// `None`: it was not handed on, and there is nothing to report.
+async fn hand_on(
+    app: &App,
+    verification_id: VerificationId,
+    act: &Act,
+) -> Option<(DispatchOutcome, String)> {
+    let failed = |word: &str| Some((DispatchOutcome::Failed, word.to_owned()));
+    let Some(mailer) = app.mailer() else { return failed("not_offered") };
+    let (mut pauses, mut is_written) = (PAUSES.into_iter(), false);
+    loop {
+        let Ok(letter) = compose(app, mailer, act) else { return failed("no_wording") };
+        let word = match mailer.offer(letter).await {
+            Err(Refusal::Rejected(word)) => return Some((DispatchOutcome::Rejected, word)),
+            Err(Refusal::Later(word)) => word,
+            Ok(offered) => {
+                let id = act.mail.message_id;
+                is_written = is_written || dispatch::is_wanted(app, verification_id, id).await;
+                if !is_written {
+                    return None;
+                }
+                match offered.send().await {
+                    MailEnd::Sent(word) => return Some((DispatchOutcome::Sent, word)),
+                    MailEnd::Rejected(word) => return Some((DispatchOutcome::Rejected, word)),
+                    MailEnd::Lost => {
+                        return Some((DispatchOutcome::Unknown, "no_answer".to_owned()));
+                    }
+                    // The server says that it does not have it.
+                    MailEnd::Later(word) => word,
+                }
+            }
+        };
+        let pause = pauses.next().unwrap_or(LAST_PAUSE);
+        if app.now() + pause >= act.until {
+            return failed(&word);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // What was only queued waits for the next start.
+            () = app.stop().cancelled() => return if is_written { failed(&word) } else { None },
+        }
+    }
+}
+
+fn compose(app: &App, mailer: &Mailer, act: &Act) -> Result<Composed, ComposeError> {
+    let letter = Letter {
+        to: act.mail.to.reveal(),
+        subject: &act.mail.subject,
+        text: &act.mail.text,
+        emphasis: Some(act.code.reveal()),
+        id: &act.mail.message_id.to_string(),
+        date: SystemTime::UNIX_EPOCH + app.now().since(Timestamp(0)),
+    };
+    Composed::new(mailer.sender(), &letter)
 }

@@ -49,7 +49,7 @@ pub(super) fn fail(error: &StartError) -> Exit {
     output::complain(format_args!("error: {error}"));
     match error {
         StartError::Secret { .. } | StartError::SecretKey(_) => Exit::Config,
-        StartError::Tls { .. } | StartError::Plans(_) => Exit::Config,
+        StartError::Tls { .. } | StartError::Plans(_) | StartError::Mail(_) => Exit::Config,
         StartError::SmppPassword(_) => Exit::Config,
         StartError::Prompts(_) => Exit::Config,
         StartError::Store(OpenError::Address | OpenError::WrongKey) => Exit::Config,

@@ -99,7 +99,7 @@ impl FromRequestParts<App> for Caller {
         let quota = app.settings().config.limits.requests_per_second;
         let taken = app.paces().take(key.id(), quota, app.now());
         if let Some(meter) = parts.extensions.get::<Meter>() {
-            meter.show(taken.map_or_else(|TooFast(allowance)| allowance, |allowance| allowance));
+            meter.show(taken.unwrap_or_else(|TooFast(allowance)| allowance));
         }
         if taken.is_err() {
             return Err(Problem::new(Code::TooManyRequests));

@@ -158,6 +158,7 @@ impl Planned {
             config::Channel::Sms => Channel::Sms,
             config::Channel::Voice => Channel::Voice,
             config::Channel::IncomingCall => Channel::IncomingCall,
+            config::Channel::Email => Channel::Email,
         };
         Self { channel, after: step.after.unwrap_or(DEFAULT_AFTER) }
     }

@@ -291,6 +291,7 @@ async fn open(folder: &TempDir, room: usize, text: &str) -> (App, Script) {
             prompts: Prompts::built_in(),
             lines: Lines::new([127, 0, 0, 1].into(), &[]),
         },
+        mailer: None,
         clock,
         keys,
         plans_rng: randomness.stream(Stream::Plans),
