@@ -12,13 +12,14 @@ pub(crate) mod smpp;
 pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod trunk;
+pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dialplans::{CodeLength, NumberRange, PoolName, Route, TrunkName};
 
-use crate::name::{AccountName, PurposeName, TemplateName};
+use crate::name::{AccountName, PurposeName, TemplateName, WebhookName};
 
 use account::Account;
 use api::Api;
@@ -31,6 +32,7 @@ use sip_section::Sip;
 use smpp::Smpp;
 use template::Template;
 use trunk::Trunk;
+use webhook::Webhook;
 
 /// Everything the file says, checked, with each default filled in.
 ///
@@ -65,6 +67,8 @@ pub struct Config {
     pub voice: Voice,
     /// How letters leave; `None`: none can be sent.
     pub email: Option<Email>,
+    /// Where events are sent.
+    pub webhooks: BTreeMap<WebhookName, Webhook>,
     /// Texts with places for variables.
     pub templates: BTreeMap<TemplateName, BTreeMap<String, Template>>,
     /// Limits on sending and on connections.

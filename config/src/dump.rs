@@ -17,6 +17,7 @@ use crate::config::purpose::{Purpose, WorkflowStep};
 use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
 use crate::config::trunk::{Offer, TransportChoice, Trunk};
+use crate::config::webhook::Webhook;
 use crate::read::smpp::{CONCATENATIONS, DATA_CODINGS};
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::offer::{CODECS, PRIVACY, REL100};
@@ -87,6 +88,9 @@ pub(crate) fn dump(config: &Config) -> String {
     }
     if let Some(email) = &config.email {
         self::email(&mut out, email);
+    }
+    for hook in config.webhooks.values() {
+        webhook(&mut out, hook);
     }
     for (name, texts) in &config.templates {
         out.named_table("templates", name.as_str());
@@ -321,6 +325,19 @@ fn email(out: &mut Writer, email: &Email) {
     }
     out.value("connections", email.connections);
     out.seconds("reply_limit", email.reply_limit);
+}
+
+fn webhook(out: &mut Writer, hook: &Webhook) {
+    out.named_table("webhooks", hook.name.as_str());
+    out.text("account", &hook.account);
+    let scheme = if hook.url.is_tls { "https" } else { "http" };
+    out.text("url", &format!("{scheme}://{}{}", host_port(&hook.url.host), hook.url.path));
+    out.secret("secret", &hook.secret);
+    if let Some(secret) = &hook.previous_secret {
+        out.secret("previous_secret", secret);
+    }
+    out.texts("events", &hook.events);
+    out.value("allow_private", hook.allow_private);
 }
 
 fn limits(out: &mut Writer, config: &Config) {

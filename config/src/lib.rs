@@ -33,9 +33,10 @@ pub use config::smpp::{AddressKind, Concatenation, DataCoding, Smpp};
 pub use config::template::{MissingVariable, Template, TemplateError};
 pub use config::tls::{Certificate, TrunkTls};
 pub use config::trunk::{TransportChoice, Trunk};
+pub use config::webhook::{EVENT_TYPES, Webhook, WebhookUrl};
 pub use config::{Config, Pool, Sms, Voice};
 pub use diagnostic::{Code, Diagnostic, Place, Report, Severity};
-pub use name::{AccountName, PurposeName, TemplateName};
+pub use name::{AccountName, PurposeName, TemplateName, WebhookName};
 pub use source::Source;
 
 /// A configuration without a fault.

@@ -55,6 +55,10 @@ name!(
     AccountName
 );
 name!(
+    /// The name of a webhook; cloning it is cheap.
+    WebhookName
+);
+name!(
     /// The name of a template; cloning it is cheap.
     TemplateName
 );

@@ -8,7 +8,8 @@ use crate::source::{Source, Span, Spanned};
 use crate::syntax;
 
 /// The headings whose tables have names that operators give.
-const NAMED: [&str; 6] = ["trunks", "pools", "purposes", "accounts", "templates", "smpp"];
+const NAMED: [&str; 7] =
+    ["trunks", "pools", "purposes", "accounts", "templates", "smpp", "webhooks"];
 
 /// A value as TOML knows it.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub(crate) mod sms;
 pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod trunk;
+pub(crate) mod webhook;
 
 use sip::{UserPart, UserPartError};
 
@@ -62,6 +63,7 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
     let is_mailed = root.get("email").is_some();
     let email = is_mailed.then(|| Section::at_root(faults, root, &schema::EMAIL));
     let email = email::read(email.as_ref(), faults);
+    let webhooks = webhook::read_all(root, &accounts, faults);
     let templates = template::read_all(root, faults);
     let limits = limits::read(&Section::at_root(faults, root, &schema::LIMITS), faults);
     Config {
@@ -78,6 +80,7 @@ pub(crate) fn config(root: &RawTable, faults: &mut Faults) -> Config {
         smpp,
         voice,
         email,
+        webhooks,
         templates,
         limits,
     }

@@ -88,6 +88,12 @@ fn the_example_says_what_its_comments_call_the_default() {
 #[test]
 fn a_dump_reads_back_to_the_same_configuration() {
     let rich = r#"
+        [webhooks.crm]
+        url = "http://[fd00::2]:8080/hooks?a=b"
+        secret = { env = "HOOK" }
+        previous_secret = { env = "OLD_HOOK" }
+        events = ["message.*", "verification.approved"]
+        allow_private = true
         [smpp.aggregator]
         host = "[fd00::1]:2775"
         tls = true

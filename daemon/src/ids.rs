@@ -120,6 +120,11 @@ id!(
     MessageId, "msg_"
 );
 
+id!(
+    /// An event that is told to a webhook.
+    EventId, "evt_"
+);
+
 fn uuid_v7(now: Timestamp, rng: &mut ChaCha20Rng) -> u128 {
     const RANDOM: u128 = (0xfff << 64) | (u128::MAX >> 66);
     const VERSION_AND_VARIANT: u128 = (7 << 76) | (2 << 62);

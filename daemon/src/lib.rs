@@ -30,3 +30,4 @@ pub mod telemetry;
 pub mod tls_client;
 pub mod ua_driver;
 pub mod verification;
+pub mod webhooks;

@@ -32,7 +32,7 @@ use crate::settings::{SecretError, password, secret_bytes};
 use crate::store::{Location, OpenError, Store, migrate};
 use crate::telemetry;
 use crate::ua_driver::{BindError, Driver, DriverSettings, TrunkSpec};
-use crate::{inbound, messages, verification};
+use crate::{inbound, messages, verification, webhooks};
 
 /// Where SQLite is kept when the file names no path and systemd no folder.
 const STATE_FOLDER: &str = "/var/lib/dozvon";
@@ -89,6 +89,9 @@ pub enum StartError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// A webhook cannot be signed.
+    #[error(transparent)]
+    Webhook(#[from] webhooks::HookError),
     /// The password of a message centre cannot be used.
     #[error(transparent)]
     SmppPassword(#[from] messages::smpp::PasswordError),
@@ -199,6 +202,7 @@ impl Daemon {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let parts = StoreParts::from_config(&config)?;
         let dialplan = plans::dialplan(&config)?;
+        let hooks = webhooks::hooks(&config)?;
         let smpp_passwords = messages::smpp::passwords(&config)?;
         let store = parts.open(&config).await?;
         let media = media(&config)?;
@@ -221,6 +225,7 @@ impl Daemon {
             stop: stop.clone(),
             metrics,
         });
+        webhooks::start(&app, hooks).await?;
         messages::smpp::start(&app, smpp_passwords);
         take_up(&app).await?;
         let cap = app.settings().config.limits.http_connections;

@@ -28,6 +28,7 @@ mod sqlite;
 mod texts;
 mod timeline;
 mod view;
+mod webhook;
 mod workflow;
 mod write;
 mod writer;
@@ -53,6 +54,7 @@ use crate::store::reader::{Reader, page_limit};
 use crate::store::request::{ApplyAsk, CreateAsk, IdempotencyHashes, Request, Task, limit_hash};
 use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
+use crate::store::webhook::Announcer;
 use crate::store::writer::{QUEUE, Written};
 use crate::verification::model::Verification;
 
@@ -72,6 +74,7 @@ pub use open::migrate;
 pub use texts::Submitted;
 pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
+pub use webhook::{Announce, DeliveryChange, Outgoing, Told, WebhookDelivery};
 pub use write::{Applied, Apply, ApplyRefused, Create, CreateRefused, Created};
 pub use writer::Statistics;
 
@@ -161,6 +164,7 @@ struct Inner {
     single_keys: Gather<ApiKeyId, ApiKeyRow>,
     requests: mpsc::Sender<Request>,
     changed: Changed,
+    announcer: Announcer,
     written: Arc<Written>,
     closing: CancellationToken,
     tasks: TaskTracker,

@@ -52,7 +52,7 @@ codes! {
     Error BadExternal = "bad-external", "A text is no public address.";
     Error BadPorts = "bad-ports", "A text is no range of ports.";
     Error BadPath = "bad-path", "A path is not absolute.";
-    Error BadUrl = "bad-url", "A text is no address of a database.";
+    Error BadUrl = "bad-url", "A text is no address of a database or of a webhook.";
     Error BadSecret = "bad-secret", "A secret is not named in one of the four ways.";
     Error BadUser = "bad-user", "A text cannot be the user part of a SIP address.";
     Error BadText = "bad-text", "A text is empty, too long, or has control characters.";
@@ -99,6 +99,7 @@ codes! {
     Error SmppNamedAsTrunk = "smpp-named-as-trunk", "A message centre has the name of a trunk.";
     Error WorkflowWithoutCallers = "workflow-without-callers", "A purpose waits for calls that prove nobody.";
     Error WorkflowWithoutTexts = "workflow-without-texts", "A purpose sends texts and no trunk does.";
+    Error WebhookUnknownAccount = "webhook-unknown-account", "A webhook names an account that is not there.";
     Error SmsTrunkWithoutTexts = "sms-trunk-without-texts", "The trunk for texts sends none.";
     Warning SecretInFile = "secret-in-file", "A secret stands in the file itself.";
     Warning CodeInClear = "code-in-clear", "Codes cross a public network in clear.";

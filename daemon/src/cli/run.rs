@@ -50,7 +50,7 @@ pub(super) fn fail(error: &StartError) -> Exit {
     match error {
         StartError::Secret { .. } | StartError::SecretKey(_) => Exit::Config,
         StartError::Tls { .. } | StartError::Plans(_) | StartError::Mail(_) => Exit::Config,
-        StartError::SmppPassword(_) => Exit::Config,
+        StartError::SmppPassword(_) | StartError::Webhook(_) => Exit::Config,
         StartError::Prompts(_) => Exit::Config,
         StartError::Store(OpenError::Address | OpenError::WrongKey) => Exit::Config,
         StartError::Store(_) | StartError::Sip(_) | StartError::Listen { .. } => Exit::Unavailable,

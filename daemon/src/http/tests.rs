@@ -11,4 +11,5 @@ mod sends;
 mod smpp;
 mod texts;
 mod voice;
+mod webhooks;
 mod workflow;

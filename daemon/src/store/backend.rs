@@ -9,6 +9,7 @@ use crate::store::batch::Committed;
 use crate::store::postgres::PgWriter;
 use crate::store::request::Request;
 use crate::store::sqlite::SqliteWriter;
+use crate::store::webhook::Announcer;
 
 /// What a batch is run with.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
     pub(crate) rng: ChaCha20Rng,
+    pub(crate) announcer: Announcer,
 }
 
 /// The writing side of one database.

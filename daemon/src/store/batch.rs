@@ -13,9 +13,9 @@ use crate::store::message::Message;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::row::{
-    ApiKeyRow, CallChange, CallRow, IdempotencyRow, LimitRow, MessageChangeRow, MessageRow,
-    OpenRow, SignInEndRow, SignInRow, StepRow, SubmittedRow, TailRow, UnallocatedRow, UserRow,
-    VerificationChange, VerificationRow,
+    ApiKeyRow, CallChange, CallRow, DeliveryChangeRow, DeliveryRow, DisabledRow, IdempotencyRow,
+    LimitRow, MessageChangeRow, MessageRow, OpenRow, SignInEndRow, SignInRow, StepRow,
+    SubmittedRow, TailRow, UnallocatedRow, UserRow, VerificationChange, VerificationRow,
 };
 use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
@@ -87,6 +87,7 @@ impl Needs {
             Request::CreateSignIn(_)
             | Request::Unallocated(_)
             | Request::CreateApiKey(_)
+            | Request::ChangeDelivery(_)
             | Request::Chore(_)
             | Request::Ping(_) => {}
         }
@@ -175,6 +176,9 @@ pub(crate) struct Writes {
     pub(crate) new_messages: Vec<MessageRow>,
     pub(crate) changed_messages: Vec<MessageChangeRow>,
     pub(crate) submitted: Vec<SubmittedRow>,
+    pub(crate) deliveries: Vec<DeliveryRow>,
+    pub(crate) changed_deliveries: Vec<DeliveryChangeRow>,
+    pub(crate) disabled: Vec<DisabledRow>,
     pub(crate) new_api_keys: Vec<ApiKeyRow>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
     pub(crate) users_gone: Vec<UserId>,
@@ -203,6 +207,9 @@ impl Writes {
             + self.new_messages.len()
             + self.changed_messages.len()
             + self.submitted.len()
+            + self.deliveries.len()
+            + self.changed_deliveries.len()
+            + self.disabled.len()
             + self.new_api_keys.len()
             + self.api_keys.len()
             + self.users_gone.len()
@@ -222,4 +229,6 @@ pub(crate) struct Committed {
     pub(crate) changes: Changes,
     /// How many rows were written.
     pub(crate) rows: usize,
+    /// Whether events for webhooks are among them.
+    pub(crate) announced: bool,
 }

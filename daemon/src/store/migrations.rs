@@ -21,11 +21,15 @@ macro_rules! migrations {
 }
 
 /// SQLite's.
-pub(crate) static SQLITE: LazyLock<Migrator> =
-    migrations!("sqlite", ["0001_store", "0002_workflow", "0003_texts", "0004_directory"]);
+pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
+    "sqlite",
+    ["0001_store", "0002_workflow", "0003_texts", "0004_directory", "0005_webhooks"]
+);
 /// Postgres's.
-pub(crate) static POSTGRES: LazyLock<Migrator> =
-    migrations!("postgres", ["0001_store", "0002_workflow", "0003_texts", "0004_directory"]);
+pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
+    "postgres",
+    ["0001_store", "0002_workflow", "0003_texts", "0004_directory", "0005_webhooks"]
+);
 
 fn in_order(files: &[(&'static str, &'static str)]) -> Migrator {
     let numbered = (1..).zip(files).map(|(version, &(name, sql))| {

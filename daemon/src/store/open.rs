@@ -145,7 +145,9 @@ impl Store {
         rng: ChaCha20Rng,
         retention: config::Retention,
     ) -> Result<Self, OpenError> {
-        let mut core = Core { keys: keys.clone(), clock: clock.clone(), rng };
+        let announcer = crate::store::webhook::Announcer::default();
+        let mut core =
+            Core { keys: keys.clone(), clock: clock.clone(), rng, announcer: announcer.clone() };
         let (backend, reader) = match location {
             Location::Sqlite(path) => open_sqlite(path, &keys).await?,
             Location::Postgres { url, password } => {
@@ -181,6 +183,7 @@ impl Store {
             single_keys,
             requests,
             changed,
+            announcer,
             written,
             closing,
             tasks,

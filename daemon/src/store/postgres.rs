@@ -247,8 +247,9 @@ async fn run(
     let loaded = load_batch!(connection, &core.keys, now, requests, Needs::of(requests));
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
-    let (mut writes, changes) = plan.finish();
+    let (mut writes, changes) = plan.finish(&core.announcer);
     let (chore, rows) = (writes.chore.take(), writes.rows());
+    let announced = !writes.deliveries.is_empty();
     write(connection, writes).await?;
     if let Some(chore) = chore {
         let report = keep_house(connection, chore).await?;
@@ -260,7 +261,7 @@ async fn run(
         .bind(now)
         .execute(&mut *connection)
         .await?;
-    Ok(Committed { changes, rows })
+    Ok(Committed { changes, rows, announced })
 }
 
 fn api_key_list(ids: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -297,6 +298,9 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     put(connection, sql::INSERT_MESSAGES, writes.new_messages).await?;
     put(connection, sql::UPDATE_MESSAGES, writes.changed_messages).await?;
     put(connection, sql::INSERT_SUBMITTED, writes.submitted).await?;
+    put(connection, sql::INSERT_DELIVERIES, writes.deliveries).await?;
+    put(connection, sql::UPDATE_DELIVERIES, writes.changed_deliveries).await?;
+    put(connection, sql::INSERT_DISABLED, writes.disabled).await?;
     put(connection, sql::INSERT_API_KEYS, writes.new_api_keys).await?;
     put(connection, sql::PUT_API_KEYS, writes.api_keys).await?;
     if !writes.users_gone.is_empty() {
@@ -333,6 +337,7 @@ async fn keep_house(
         (sql::FORGET_UNALLOCATED, chore.now),
         (sql::FORGET_SUBMITTED, chore.records_before),
         (sql::FORGET_SIGN_INS, chore.records_before),
+        (sql::FORGET_DELIVERIES, chore.deliveries_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

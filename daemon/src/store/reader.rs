@@ -10,8 +10,8 @@ use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::row::{
-    ApiKeyRow, CallRow, IdempotencyRow, LimitRow, MessageRow, SignInRow, SubmittedRow, TailRow,
-    UserRow,
+    ApiKeyRow, CallRow, DeliveryRow, IdempotencyRow, LimitRow, MessageRow, SignInRow, SubmittedRow,
+    TailRow, UserRow,
 };
 use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
@@ -309,6 +309,23 @@ impl Reader {
     ) -> Result<Vec<SubmittedRow>, StoreError> {
         let [first, second, third] = ids;
         fetch!(self, fetch_all, SUBMITTED, link, first, second, third)
+    }
+
+    pub(crate) async fn webhook_deliveries(
+        &self,
+        webhook: &str,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        fetch!(self, fetch_all, WEBHOOK_DELIVERIES, webhook, i64::from(limit))
+    }
+
+    pub(crate) async fn is_webhook_disabled(
+        &self,
+        webhook: &str,
+        url: Key,
+    ) -> Result<bool, StoreError> {
+        let row: Option<(i32,)> = fetch!(self, fetch_optional, IS_WEBHOOK_DISABLED, webhook, url)?;
+        Ok(row.is_some())
     }
 
     pub(crate) async fn tails_of(

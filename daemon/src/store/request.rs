@@ -17,6 +17,7 @@ use crate::store::retention::{Chore, ChoreReport};
 use crate::store::row::{ApiKeyRow, SignInRow, UnallocatedRow};
 use crate::store::sql_types::Key;
 use crate::store::view::Who;
+use crate::store::webhook::DeliveryChange;
 use crate::store::write::{Applied, Apply, Create, Created};
 use crate::verification::model::{Call, Channel, Step, StoredMailbox, StoredTarget};
 
@@ -55,6 +56,7 @@ pub(crate) enum Request {
     CreateMessage(Box<Task<CreateMessageAsk, MessageCreated>>),
     ChangeMessage(Box<Task<ChangeMessage, MessageChanged>>),
     ChangePart(Box<Task<ChangePart, MessageChanged>>),
+    ChangeDelivery(Box<Task<DeliveryChange, ()>>),
     Unallocated(Task<UnallocatedRow, ()>),
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
     RevokeApiKey(Task<(ApiKeyId, Timestamp), bool>),
@@ -75,6 +77,7 @@ impl Request {
             Self::CreateMessage(task) => task.finish(failure),
             Self::ChangeMessage(task) => task.finish(failure),
             Self::ChangePart(task) => task.finish(failure),
+            Self::ChangeDelivery(task) => task.finish(failure),
             Self::Unallocated(task) => task.finish(failure),
             Self::CreateApiKey(task) => task.finish(failure),
             Self::RevokeApiKey(task) => task.finish(failure),

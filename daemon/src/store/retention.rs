@@ -13,6 +13,8 @@ const WEEKS_AHEAD: u32 = 4;
 const IDEMPOTENCY_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The longest that a shown tail can be asked for.
 const TAIL_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long an event for a webhook is kept; its last try comes earlier.
+const DELIVERY_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Rows that one chore deletes or blanks at most, so that no batch waits long for it.
 pub(crate) const CHORE_ROWS: i64 = 2_000;
 
@@ -23,6 +25,8 @@ pub(crate) struct Chore {
     pub(crate) idempotency_before: Timestamp,
     /// Tails shown before this are deleted.
     pub(crate) tails_before: Timestamp,
+    /// Events told to webhooks before this are deleted.
+    pub(crate) deliveries_before: Timestamp,
     /// Limits and unallocated numbers that nothing needs after this are deleted.
     pub(crate) now: Timestamp,
     /// Verifications, calls and texts made before this are deleted.
@@ -149,6 +153,7 @@ impl Chore {
         Self {
             idempotency_before: now - IDEMPOTENCY_LIFE,
             tails_before: now - TAIL_LIFE,
+            deliveries_before: now - DELIVERY_LIFE,
             now,
             records_before: now - retention.calls,
             numbers_before: now - retention.numbers,

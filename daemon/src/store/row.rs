@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{CallId, EventId, MessageId, SignInId, UserId, VerificationId};
 use crate::store::sql_types::{Bytes, Key};
 
 pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -269,6 +269,39 @@ row! {
         message_id: MessageId,
         part: i32,
         submitted_at: Timestamp,
+    }
+}
+
+row! {
+    /// An event on its way to a webhook.
+    DeliveryRow {
+        event_id: EventId,
+        webhook: String,
+        kind: String,
+        body_sealed: Vec<u8>,
+        created_at: Timestamp,
+        attempts: i32,
+        next_at: Option<Timestamp>,
+    }
+}
+
+row! {
+    /// What of a delivery changes.
+    DeliveryChangeRow {
+        event_id: EventId,
+        attempts: i32,
+        next_at: Option<Timestamp>,
+        ended_at: Option<Timestamp>,
+        outcome: String,
+    }
+}
+
+row! {
+    /// An address of a webhook that wants nothing any more.
+    DisabledRow {
+        webhook: String,
+        url_hmac: Key,
+        disabled_at: Timestamp,
     }
 }
 

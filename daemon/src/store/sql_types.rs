@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{CallId, EventId, MessageId, SignInId, UserId, VerificationId};
 
 /// `timestamptz` on Postgres, milliseconds on SQLite.
 impl Type<Postgres> for Timestamp {
@@ -112,6 +112,7 @@ macro_rules! id_type {
 id_type!(VerificationId);
 id_type!(CallId);
 id_type!(MessageId);
+id_type!(EventId);
 id_type!(UserId);
 id_type!(SignInId);
 

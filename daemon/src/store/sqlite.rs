@@ -121,14 +121,15 @@ async fn run(
     let loaded = load_batch!(connection, &core.keys, now, requests, Needs::of(requests));
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
-    let (mut writes, changes) = plan.finish();
+    let (mut writes, changes) = plan.finish(&core.announcer);
     let (chore, rows) = (writes.chore.take(), writes.rows());
+    let announced = !writes.deliveries.is_empty();
     write(connection, writes).await?;
     if let Some(chore) = chore {
         let report = keep_house(connection, chore).await?;
         report.answer(requests);
     }
-    Ok(Committed { changes, rows })
+    Ok(Committed { changes, rows, announced })
 }
 
 /// Keys' ids as one value to bind.
@@ -163,6 +164,9 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::INSERT_MESSAGES.execute(connection, writes.new_messages).await?;
     sql::UPDATE_MESSAGES.execute(connection, writes.changed_messages).await?;
     sql::INSERT_SUBMITTED.execute(connection, writes.submitted).await?;
+    sql::INSERT_DELIVERIES.execute(connection, writes.deliveries).await?;
+    sql::UPDATE_DELIVERIES.execute(connection, writes.changed_deliveries).await?;
+    sql::INSERT_DISABLED.execute(connection, writes.disabled).await?;
     sql::INSERT_API_KEYS.execute(connection, writes.new_api_keys).await?;
     sql::PUT_API_KEYS.execute(connection, writes.api_keys).await?;
     if !writes.users_gone.is_empty() {
@@ -190,6 +194,7 @@ async fn keep_house(
         (sql::FORGET_UNALLOCATED, chore.now),
         (sql::FORGET_SUBMITTED, chore.records_before),
         (sql::FORGET_SIGN_INS, chore.records_before),
+        (sql::FORGET_DELIVERIES, chore.deliveries_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -124,6 +124,9 @@ impl Writer {
                 Ok(committed) => {
                     self.written.count(part.len(), committed.rows);
                     self.changed.tell(&committed.changes);
+                    if committed.announced {
+                        self.core.announcer.wake();
+                    }
                     return Ok(());
                 }
                 Err(BatchError::Conflict(_)) if repeats < REPEATS => repeats += 1,

@@ -133,6 +133,11 @@ impl Bench {
         Self::with_config(64, format!("{config}{section}")).await
     }
 
+    /// With more in the file.
+    pub(super) async fn with_more(section: &str) -> Self {
+        Self::with_config(64, format!("{CONFIG}{section}")).await
+    }
+
     async fn with_config(room: usize, config: String) -> Self {
         canary::watch();
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! The requests of a batch, in order of arrival, against what was read.
 
+mod events;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::store::request::{
 };
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow, UserRow};
 use crate::store::sql_types::Key;
+use crate::store::webhook::Announcer;
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
 use crate::verification::machine::{Again, Answer, Input};
 use crate::verification::model::{Call, Verification};
@@ -144,6 +146,11 @@ impl<'a> Plan<'a> {
                     task.answer = Some(self.change_message(&task.ask));
                 }
                 Request::ChangePart(task) => task.answer = Some(self.change_part(&task.ask)),
+                Request::ChangeDelivery(task) => {
+                    self.writes.changed_deliveries.push(task.ask.row(self.now));
+                    self.writes.disabled.extend(task.ask.disabled(self.keys, self.now));
+                    task.answer = Some(());
+                }
                 Request::Unallocated(task) => {
                     self.writes.unallocated.retain(|row| row.to_hmac != task.ask.to_hmac);
                     self.writes.unallocated.push(task.ask.clone());
@@ -185,7 +192,10 @@ impl<'a> Plan<'a> {
     }
 
     /// What has to be written, and the versions to tell afterwards.
-    pub(crate) fn finish(mut self) -> (Writes, Changes) {
+    pub(crate) fn finish(mut self, announcer: &Announcer) -> (Writes, Changes) {
+        if let Some(announce) = announcer.get() {
+            self.announce(&*announce);
+        }
         let mut changes = Changes::new();
         for (id, held) in std::mem::take(&mut self.verifications) {
             if self.write_verification(&held) {

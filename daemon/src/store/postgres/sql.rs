@@ -3,6 +3,7 @@
 mod directory;
 mod housekeeping;
 mod message;
+mod webhook;
 
 pub(crate) use directory::{
     DELETE_USERS, END_SIGN_INS, FORGET_SIGN_INS, INSERT_SIGN_INS, LIST_USERS, LOAD_USERS,
@@ -17,6 +18,10 @@ pub(crate) use housekeeping::{
 pub(crate) use message::{
     INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
     LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
+};
+pub(crate) use webhook::{
+    FORGET_DELIVERIES, INSERT_DELIVERIES, INSERT_DISABLED, IS_WEBHOOK_DISABLED, UPDATE_DELIVERIES,
+    WEBHOOK_DELIVERIES,
 };
 
 macro_rules! verification_columns {

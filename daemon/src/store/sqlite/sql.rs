@@ -3,6 +3,7 @@
 mod directory;
 mod housekeeping;
 mod message;
+mod webhook;
 
 use crate::store::sqlite::rows::Rows;
 pub(crate) use directory::{
@@ -18,6 +19,10 @@ pub(crate) use housekeeping::{
 pub(crate) use message::{
     INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
     LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
+};
+pub(crate) use webhook::{
+    FORGET_DELIVERIES, INSERT_DELIVERIES, INSERT_DISABLED, IS_WEBHOOK_DISABLED, UPDATE_DELIVERIES,
+    WEBHOOK_DELIVERIES,
 };
 
 macro_rules! verification_columns {
