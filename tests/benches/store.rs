@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use daemon::clock::Clock;
+use daemon::clock::{Clock, Timestamp};
 use daemon::ids::{CallId, VerificationId};
 use daemon::secrets::{Keys, SecretKey};
 use daemon::store::{
@@ -149,18 +149,6 @@ impl Load {
             created_at: now,
             state: CallState::Up { target: None, last_cseq: 0, rang: false },
         };
-        let step = Step {
-            n: 1,
-            channel: Channel::FlashCall,
-            status: StepStatus::Queued,
-            detail: None,
-            created_at: now,
-            code: Some(code),
-            secret: None,
-            awaits: None,
-            calls: vec![call],
-            dispatches: Vec::new(),
-        };
         let client = Client {
             session: Some(format!("session-{number}")),
             ip: Some("203.0.113.9".parse().unwrap()),
@@ -195,7 +183,7 @@ impl Load {
             own_code: false,
             workflow: Vec::new(),
             next_at: None,
-            steps: vec![step],
+            steps: vec![step(now, code, call)],
         };
         let limit = |scope, max, seconds| Limit {
             scope,
@@ -211,6 +199,11 @@ impl Load {
             idempotency: Some(idempotency(number)),
         }
     }
+}
+
+fn step(now: Timestamp, code: StepCode, call: Call) -> Step {
+    let bare = Step::bare(1, Channel::FlashCall, StepStatus::Queued, now);
+    Step { code: Some(code), calls: vec![call], ..bare }
 }
 
 /// A record of about the size that the API keeps.
