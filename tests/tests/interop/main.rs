@@ -4,3 +4,4 @@ mod carriers;
 mod inbound;
 mod peers_alone;
 mod proxy;
+mod streams;
