@@ -85,9 +85,8 @@ fn the_example_says_what_its_comments_call_the_default() {
     assert_eq!(*written, left_out);
 }
 
-#[test]
-fn a_dump_reads_back_to_the_same_configuration() {
-    let rich = r#"
+/// A file with something of everything.
+const RICH: &str = r#"
         [webhooks.crm]
         url = "http://[fd00::2]:8080/hooks?a=b"
         secret = { env = "HOOK" }
@@ -179,7 +178,10 @@ fn a_dump_reads_back_to_the_same_configuration() {
         [templates.default]
         pt-BR = "{{ {code} }} é \u0007 o código"
     "#;
-    for text in ["", EXAMPLE, rich] {
+
+#[test]
+fn a_dump_reads_back_to_the_same_configuration() {
+    for text in ["", EXAMPLE, RICH] {
         let first = config(text);
         let dumped = config::dump(&first);
         let again = config(&dumped);
