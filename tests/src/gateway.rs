@@ -360,7 +360,7 @@ impl Files {
              trunks = [{trunks}]\ncode_length = {digits}\n\
              [[routes]]\nprefix = \"{DESTINATION_PREFIX}\"\ntrunks = [{trunks}]\npools = [\"all\"]\n\
              [purposes.sign_in]\nworkflow = [\"flash_call\"]\nchecks = {checks}\nring_limit = {ring_limit_s}\n\
-             [limits]\nbetween_sends_s = 0\nsends_per_minute = 60\n\
+             [limits]\nbetween_sends_s = 0\nsends_per_minute = 60\nrequests_per_second = 100000\n\
              sends_per_day = 10000\nflash_calls_per_day = 1000\n",
             api.address(),
             api.address(),

@@ -76,11 +76,6 @@ async fn a_fault_of_the_table_gives_its_code_to_the_problem() {
         (json!({"to": "ivan@corp"}), "not-an-email-address", "/to"),
         (json!({"to": "+7916\r\n1234567"}), "invalid-request", "/to"),
         (json!({"to": "+70000000001"}), "number-invalid", "/to"),
-        (
-            json!({"to": NUMBER, "channels": ["incoming_call"]}),
-            "channel-not-available",
-            "/channels/0",
-        ),
         (json!({"to": NUMBER, "channels": ["pigeon"]}), "channel-not-available", "/channels/0"),
         (json!({"to": NUMBER, "code": "123456"}), "channel-not-available", "/code"),
         (json!({"to": NUMBER, "purpose": "nothing"}), "purpose-unknown", "/purpose"),

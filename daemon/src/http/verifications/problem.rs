@@ -38,7 +38,8 @@ impl From<PrepareError> for Problem {
     fn from(error: PrepareError) -> Self {
         match error {
             PrepareError::NotOffered | PrepareError::NoTarget | PrepareError::RulesGone => {
-                Self::new(Code::ChannelNotAvailable)
+                let detail = "None of the channels can be begun for this target.";
+                Self::new(Code::ChannelNotAvailable).detail(detail)
             }
             PrepareError::NumbersTaken => Self::new(Code::TooManyOpen).retry_after(TRUNK_RETRY),
             PrepareError::OwnCode => {
