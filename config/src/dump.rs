@@ -14,6 +14,7 @@ use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
 use crate::config::email::{Email, MailTls};
 use crate::config::purpose::{Purpose, WorkflowStep};
+use crate::config::sip_section::Sip;
 use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
 use crate::config::trunk::{Offer, TransportChoice, Trunk};
@@ -40,35 +41,11 @@ pub(crate) fn dump(config: &Config) -> String {
         out.secret("key", key);
     }
     out.secrets("old_keys", &config.secrets.old_keys);
-    out.table("sip");
-    let listen = config.sip.listen.iter();
-    out.texts("listen", listen.map(|s| format!("{}:{}", transport(s.transport), s.address)));
-    if let Some(certificate) = &config.sip.tls {
-        out.value("tls", writer::certificate(certificate));
-    }
-    out.text("external", &external(&config.sip.external));
-    let ports = config.sip.media_ports.iter();
-    out.texts("media_ports", ports.map(|ports| format!("{}-{}", ports.start(), ports.end())));
+    sip(&mut out, &config.sip);
     for trunk in config.trunks.values() {
         self::trunk(&mut out, trunk);
     }
-    for pool in config.pools.values() {
-        out.named_table("pools", pool.name.as_str());
-        out.texts("numbers", pool.numbers.iter().map(dialplans::NumberRange::reveal));
-        out.texts("trunks", &pool.trunks);
-        out.value("code_length", pool.code_length);
-    }
-    for route in &config.routes {
-        out.route();
-        out.text("prefix", &route.prefix.reveal().as_str());
-        out.texts("trunks", route.trunks.iter());
-        if let PoolChoice::Named(pools) = &route.pools {
-            out.texts("pools", pools.iter());
-        }
-        if let Some(ring_limit) = route.ring_limit {
-            out.seconds("ring_limit", ring_limit);
-        }
-    }
+    pools_and_routes(&mut out, config);
     for (name, purpose) in &config.purposes {
         self::purpose(&mut out, name.as_str(), purpose);
     }
@@ -100,6 +77,38 @@ pub(crate) fn dump(config: &Config) -> String {
     }
     limits(&mut out, config);
     out.finish()
+}
+
+fn sip(out: &mut Writer, sip: &Sip) {
+    out.table("sip");
+    let listen = sip.listen.iter();
+    out.texts("listen", listen.map(|s| format!("{}:{}", transport(s.transport), s.address)));
+    if let Some(certificate) = &sip.tls {
+        out.value("tls", writer::certificate(certificate));
+    }
+    out.text("external", &external(&sip.external));
+    let ports = sip.media_ports.iter();
+    out.texts("media_ports", ports.map(|ports| format!("{}-{}", ports.start(), ports.end())));
+}
+
+fn pools_and_routes(out: &mut Writer, config: &Config) {
+    for pool in config.pools.values() {
+        out.named_table("pools", pool.name.as_str());
+        out.texts("numbers", pool.numbers.iter().map(dialplans::NumberRange::reveal));
+        out.texts("trunks", &pool.trunks);
+        out.value("code_length", pool.code_length);
+    }
+    for route in &config.routes {
+        out.route();
+        out.text("prefix", &route.prefix.reveal().as_str());
+        out.texts("trunks", route.trunks.iter());
+        if let PoolChoice::Named(pools) = &route.pools {
+            out.texts("pools", pools.iter());
+        }
+        if let Some(ring_limit) = route.ring_limit {
+            out.seconds("ring_limit", ring_limit);
+        }
+    }
 }
 
 fn database(out: &mut Writer, database: &Database) {
