@@ -18,7 +18,7 @@ use super::timeline::Timeline;
 use super::{CallHandle, CallIdentity, CallRequest, InterruptedCall, TimelineEvent};
 use crate::auth::{AuthRequest, Credentials};
 use crate::event::Event;
-use crate::identity::{Branch, CallId, Identifiers, Purpose};
+use crate::identity::{Branch, Identifiers, Purpose};
 use crate::number::{CallerId, UserPart};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
@@ -52,8 +52,8 @@ pub(crate) struct ActiveCall {
     limits: Limits,
     state: State,
     round: Round,
-    /// Targets that failed it.
-    tried: Vec<SocketAddr>,
+    /// Boxed, because most calls have none: a call is small.
+    tried: Option<Box<Tried>>,
     /// INVITEs that were refused and sent again; their failures may come again.
     refused: Vec<Round>,
     credentials: Credentials,
@@ -71,8 +71,8 @@ pub(crate) struct ActiveCall {
     interrupted: Option<u8>,
     /// What the timer queue holds for this call.
     pub(crate) armed: Option<Instant>,
-    /// The Call-ID under which the user agent finds it for the far side's requests.
-    pub(crate) talks_as: Option<CallId>,
+    /// Whether the user agent finds it by its Call-ID for the far side's requests.
+    pub(crate) is_listed: bool,
     /// Whether the trunk counts this call among those that are up.
     pub(crate) counted: bool,
 }
@@ -88,6 +88,10 @@ struct Round {
     /// Whether it was sent again because its connection broke.
     is_repeated: bool,
 }
+
+/// The targets that failed a call.
+#[derive(Debug, Default)]
+struct Tried(Vec<SocketAddr>);
 
 /// What the final response says beside its class.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +133,7 @@ impl ActiveCall {
                 machine: InviteClient::start(now, &terms),
                 is_repeated: false,
             },
-            tried: Vec::new(),
+            tried: None,
             refused: Vec::new(),
             credentials: Credentials::default(),
             cancel: None,
@@ -140,7 +144,7 @@ impl ActiveCall {
             timeline: Some(Timeline::start(now)),
             interrupted: None,
             armed: None,
-            talks_as: None,
+            is_listed: false,
             counted: true,
         };
         let uri = call.request_uri(common);
@@ -181,7 +185,7 @@ impl ActiveCall {
                 machine: InviteClient::Proceeding,
                 is_repeated: false,
             },
-            tried: Vec::new(),
+            tried: None,
             refused: Vec::new(),
             credentials: Credentials::default(),
             cancel: None,
@@ -192,7 +196,7 @@ impl ActiveCall {
             timeline: None,
             interrupted: Some(LATER_CSEQS),
             armed: None,
-            talks_as: None,
+            is_listed: false,
             counted: false,
         };
         common.branches.insert(call.round.branch, Owner::Call(place));

@@ -185,12 +185,13 @@ impl Core {
                 trunk.calls_up = trunk.calls_up.saturating_sub(1);
             }
         }
-        let dialog_id = call.dialog_id();
-        if call.talks_as != dialog_id {
-            if let Some(old) = std::mem::replace(&mut call.talks_as, dialog_id) {
-                self.talks.remove(&old);
-            }
-            self.talks.extend(dialog_id.map(|id| (id, place)));
+        let in_dialog = call.is_in_dialog();
+        if call.is_listed != in_dialog {
+            call.is_listed = in_dialog;
+            match in_dialog {
+                true => self.talks.insert(call.call_id(), place),
+                false => self.talks.remove(&call.call_id()),
+            };
         }
         let is_over = call.is_over();
         let deadline = if is_over { None } else { call.deadline() };

@@ -33,8 +33,9 @@ impl ActiveCall {
         if !self.may_fail_over(now) {
             return false;
         }
-        self.tried.push(failed);
-        let Some(remote) = trunk.choose(now, &mut common.rng, &self.tried) else { return false };
+        let tried = &mut self.tried.get_or_insert_default().0;
+        tried.push(failed);
+        let Some(remote) = trunk.choose(now, &mut common.rng, tried) else { return false };
         if let Some(why) = why {
             self.enter(now, why);
         }
@@ -118,7 +119,7 @@ impl ActiveCall {
             limits: self.limits,
             state: State::Abandoned { is_told: false },
             round,
-            tried: Vec::new(),
+            tried: None,
             refused: Vec::new(),
             credentials: self.credentials.clone(),
             cancel: None,
@@ -129,7 +130,7 @@ impl ActiveCall {
             timeline: None,
             interrupted: None,
             armed: None,
-            talks_as: None,
+            is_listed: false,
             counted: false,
         }
     }

@@ -19,9 +19,14 @@ use crate::user_agent::common::Common;
 const ANSWERED: Final = Final { status: 200, cause: None, retry_after: None };
 
 impl ActiveCall {
-    /// The Call-ID under which the far side may change or end it; `None`: it is not up.
-    pub(crate) fn dialog_id(&self) -> Option<CallId> {
-        matches!(self.state, State::Up { .. }).then_some(self.ids.call_id)
+    /// Whether the far side may change or end it: it is up.
+    pub(crate) fn is_in_dialog(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Its Call-ID.
+    pub(crate) fn call_id(&self) -> CallId {
+        self.ids.call_id
     }
 
     /// The URI of our Contact in its dialog.
