@@ -18,6 +18,8 @@ const NUMBERS: [&str; 2] = ["79", "7495"];
 const NUMBER_DIGITS: usize = 11;
 /// A shorter secret counts only where it is a whole value: four digits stand in many a text.
 const LONG: usize = 8;
+/// The smallest number of so many digits.
+const SMALLEST_LONG: u64 = 10_000_000;
 
 static SECRETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static FOUND: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -73,6 +75,19 @@ impl<S: Subscriber> Layer<S> for Canary {
 struct Look(Vec<&'static str>);
 
 impl Visit for Look {
+    // A count of bytes or a port may be any four digits; a number of that length is no code.
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if value.unsigned_abs() >= SMALLEST_LONG {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if value >= SMALLEST_LONG {
+            self.record_debug(field, &value);
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let mut text = String::new();
         if write!(text, "{value:?}").is_ok() && holds_secret(&text) {
