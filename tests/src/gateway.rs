@@ -20,6 +20,8 @@ use crate::process::Process;
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// A call's longest way to its end, and some room.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// How often the state of a trunk is asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The pool's numbers have these digits in front, so that one is recognised wherever it shows up.
 pub const POOL_PREFIX: &str = "+7495123";
 /// Destinations of the tests have these digits in front.
@@ -76,8 +78,25 @@ impl Setup {
     /// A trunk that knows us by our address.
     #[must_use]
     pub fn static_trunk(self, name: &str, carrier: SocketAddr) -> Self {
-        let keys = format!("domain = \"carrier.example\"\ntargets = [\"{carrier}\"]\n");
-        self.trunk(name, &keys)
+        self.static_trunk_with(name, carrier, "")
+    }
+
+    /// A trunk that knows us by our address, with further keys.
+    #[must_use]
+    pub fn static_trunk_with(self, name: &str, carrier: SocketAddr, further: &str) -> Self {
+        let domain = "domain = \"carrier.example\"";
+        self.trunk(name, &format!("{domain}\ntargets = [\"{carrier}\"]\n{further}"))
+    }
+
+    /// A trunk that knows us by our address and asks for the credentials of `account`.
+    #[must_use]
+    pub fn asked_trunk(mut self, name: &str, carrier: SocketAddr, account: &Account) -> Self {
+        self.passwords.push((name.to_owned(), account.password.clone()));
+        let keys = format!(
+            "user = \"{}\"\npassword = {{ file = \"FOLDER/{name}.password\" }}\n",
+            account.user
+        );
+        self.static_trunk_with(name, carrier, &keys)
     }
 
     /// A trunk that registers with `account`.
@@ -207,6 +226,45 @@ impl Gateway {
     /// When it does not.
     pub async fn registered(&self) {
         self.process.line_with("registered for", START_LIMIT).await;
+    }
+
+    /// How a trunk stands, as `dozvon trunks` says.
+    ///
+    /// # Panics
+    /// When the daemon does not answer, or has no such trunk.
+    pub async fn trunk(&self, name: &str) -> Value {
+        let socket = self.folder().join("dozvon.sock");
+        let mut process = Process::start(binary(), ["trunks", "--json", "--socket"], |command| {
+            command.arg(socket);
+        });
+        let status = process.ended(START_LIMIT).await;
+        let output = process.output().join("\n");
+        let told: Value = serde_json::from_str(&output)
+            .unwrap_or_else(|fault| panic!("trunks: {status}: {fault}: {output}"));
+        let trunks = told["data"].as_array().map_or(&[][..], Vec::as_slice);
+        let named = trunks.iter().find(|trunk| trunk["name"] == name);
+        named.unwrap_or_else(|| panic!("no trunk {name} in {output}")).clone()
+    }
+
+    /// Waits until what `dozvon trunks` says of a trunk fulfils `condition`.
+    ///
+    /// # Panics
+    /// When it does not within `limit`.
+    pub async fn until_trunk(
+        &self,
+        name: &str,
+        limit: Duration,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let begin = std::time::Instant::now();
+        loop {
+            let seen = self.trunk(name).await;
+            if condition(&seen) {
+                return seen;
+            }
+            assert!(begin.elapsed() < limit, "{seen:#}\n{}", self.log().join("\n"));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Kills the daemon with SIGKILL and waits until it is gone.

@@ -92,7 +92,8 @@ impl Registration {
                 self.binding = None;
                 self.round_over(now, rng, Cause::Refusal, Some(status));
             }
-            408 | 500..600 => self.next_target(now, rng, Some(status)),
+            // 480 is no refusal either: it says "temporarily".
+            408 | 480 | 500..600 => self.next_target(now, rng, Some(status)),
             _ => self.round_over(now, rng, Cause::Refusal, Some(status)),
         }
     }

@@ -2,95 +2,10 @@
 
 use std::time::Duration;
 
-use dozvon_tests::capture::{Captured, ladder, received, requests};
-use dozvon_tests::gateway::{Engine, Gateway, Setup, code_of, last_call, last_step};
-use dozvon_tests::peers::{Peer, lacking};
-use dozvon_tests::second_reader::disagreements;
-use dozvon_tests::sipp::{Scenario, Sipp};
-use serde_json::Value;
+use dozvon_tests::capture::{Captured, requests};
+use dozvon_tests::sipp::Scenario;
 
-const NUMBER: &str = "+79161234567";
-/// For what follows the outcome at once.
-const SOON: Duration = Duration::from_secs(5);
-
-/// A flash call through one carrier, run until the API shows its outcome.
-struct Run {
-    carrier: Sipp,
-    gateway: Gateway,
-    verification: Value,
-}
-
-impl Run {
-    /// `None` when SIPp is not installed.
-    async fn of(scenario: Scenario) -> Option<Self> {
-        if lacking(&[Peer::Sipp]) {
-            return None;
-        }
-        let carrier = Sipp::carrier(&scenario).await;
-        let setup = Setup::new(Engine::Sqlite).static_trunk("north", carrier.address());
-        let gateway = Gateway::start(setup).await;
-        let created = gateway.verify(NUMBER).await;
-        let id = created["id"].as_str().expect("a verification has an id");
-        let verification = gateway.until_call_ended(id).await;
-        Some(Self { carrier, gateway, verification })
-    }
-
-    /// Asserts what the API shows.
-    fn shows(&self, step: &str, outcome: &str) {
-        let seen =
-            (&last_step(&self.verification)["status"], &last_call(&self.verification)["outcome"]);
-        assert_eq!(seen, (&step.into(), &outcome.into()), "{:#}", self.verification);
-    }
-
-    /// The events of the call's timeline.
-    fn timeline(&self) -> Vec<String> {
-        let timeline =
-            last_call(&self.verification)["timeline"].as_array().cloned().unwrap_or_default();
-        timeline
-            .iter()
-            .map(|entry| entry["event"].as_str().unwrap_or_default().to_owned())
-            .collect()
-    }
-
-    /// Waits until the carrier has seen exactly these requests, in this order, and had no complaint;
-    /// every one of them is read by rsip too.
-    async fn carrier_saw(&self, methods: &[&str]) -> Vec<Captured> {
-        let enough = |messages: &[Captured]| methods_of(messages).len() >= methods.len();
-        let messages = self.carrier.until(SOON, &format!("{methods:?}"), enough).await;
-        assert_eq!(methods_of(&messages), methods, "{}", ladder(&messages));
-        assert_eq!(self.carrier.errors(), "");
-        for message in received(&messages) {
-            let found = disagreements(&message.bytes);
-            assert_eq!(found, Ok(Vec::new()), "{}", String::from_utf8_lossy(&message.bytes));
-        }
-        messages
-    }
-
-    /// Asserts that the code can or cannot be checked: the tail of the caller ID in the INVITE.
-    async fn code_is_checkable(&self, messages: &[Captured], checkable: bool) {
-        let code = code_shown(messages);
-        let id = self.verification["id"].as_str().expect("an id");
-        let answer = self.gateway.check(id, &code).await;
-        assert_eq!(
-            answer.status == 200 && answer.json()["valid"] == true,
-            checkable,
-            "{}",
-            answer.text()
-        );
-    }
-}
-
-fn methods_of(messages: &[Captured]) -> Vec<String> {
-    received(messages).filter_map(Captured::method).filter(|method| method != "OPTIONS").collect()
-}
-
-/// The last digits of the user part of From.
-fn code_shown(messages: &[Captured]) -> String {
-    let from = requests(messages, "INVITE")[0].header("From").expect("an INVITE has From");
-    let user =
-        from.split_once("sip:").and_then(|(_, rest)| rest.split_once('@')).expect("a user").0;
-    code_of(user).to_owned()
-}
+use crate::run::Run;
 
 fn to_tag(message: &Captured) -> Option<String> {
     message.header("To")?.split_once(";tag=").map(|(_, tag)| tag.to_owned())
@@ -198,6 +113,29 @@ async fn a_503_with_retry_after_is_congestion_and_rests_the_trunk() {
     assert_eq!(second.json()["code"], "no-trunk-up", "{}", second.text());
     let wait: u64 = second.header("retry-after").parse().expect("seconds in Retry-After");
     assert!((1..=5).contains(&wait), "Retry-After: {wait}");
+}
+
+#[tokio::test]
+async fn a_480_and_a_500_ask_for_a_pause_that_concerns_no_other_call() {
+    for (status, step, outcome) in [
+        ("480 Temporarily Unavailable", "unreachable", "unreachable"),
+        ("500 Server Internal Error", "failed", "trunk_error"),
+    ] {
+        let Some(run) = refused(status, "Retry-After: 5", step, outcome).await else { return };
+        let second = run.gateway.verify("+79161234568").await;
+        assert_eq!(second["status"], "pending", "{second:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_302_is_never_followed() {
+    let contact = "Contact: <sip:+79161234569@127.0.0.1:9>;q=0.9";
+    let Some(run) = refused("302 Moved Temporarily", contact, "failed", "trunk_protocol").await
+    else {
+        return;
+    };
+    assert_eq!(run.timeline(), ["invite", "100", "302"]);
+    run.carrier_saw(&["INVITE", "ACK"]).await;
 }
 
 #[tokio::test]

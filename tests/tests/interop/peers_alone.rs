@@ -52,10 +52,10 @@ async fn every_scenario_file_is_one_that_sipp_takes() {
         .filter(|name| !name.starts_with("caller_"))
         .collect();
     names.sort();
-    assert_eq!(names.len(), 14, "{names:?}");
+    assert_eq!(names.len(), 23, "{names:?}");
     for name in names {
-        let places = ["status", "header", "user", "password"];
-        let values = ["486 Busy Here", "Server: peer", "somebody", "secret"];
+        let places = ["status", "header", "user", "password", "challenge"];
+        let values = ["486 Busy Here", "Server: peer", "somebody", "secret", "nonce=\"0a\""];
         let mut scenario = Scenario::named(&name);
         for (place, value) in places.into_iter().zip(values) {
             if scenario.has(place) {
