@@ -21,7 +21,7 @@ use crate::ua_driver::Inbound;
 use crate::verification::machine::{Answer, Input};
 use crate::verification::model::{CallVerdict, Channel};
 use crate::verification::service;
-use numbers::{number, owner};
+pub(crate) use numbers::{international, number, owner};
 
 /// Calls and texts that are worked on at once: what one batch of the store's writer holds well.
 /// What comes beyond waits in the call loop's channel, and then its sender is told to try later.
@@ -85,9 +85,8 @@ async fn take_text(app: &App, trunk: TrunkName, text: IncomingText) -> TextAnswe
         encoding: "utf8",
         segments: 1,
         trunk: Some(trunk.clone()),
-        key,
     };
-    match messages::receive(app, arrived).await {
+    match messages::receive(app, arrived, &key).await {
         Ok(()) => {
             telemetry::inbound(&trunk, "text", "received");
             TextAnswer::Accepted

@@ -26,7 +26,7 @@ use crate::store::{
 };
 use crate::verification::service::{Accepted, Wait};
 
-pub use receive::{Arrived, Sender, receive};
+pub use receive::{Arrived, Sender, receive, receive_part};
 pub use recovery::recover;
 pub use sender::{OutgoingText, ReadyText, RouteError, TextEnd, reserve, route};
 

@@ -13,6 +13,7 @@ mod convert;
 mod directory;
 mod gather;
 mod idempotency;
+mod inbound;
 mod limit;
 mod load;
 mod message;
@@ -65,6 +66,7 @@ pub use directory::{
     UserFilter, UsersPut,
 };
 pub use idempotency::{Idempotency, Replay, StoredResponse};
+pub use inbound::{PartContent, ReceivePart, Repeats};
 pub use limit::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
 pub use message::{
     ChangeMessage, ChangePart, CreateMessage, Direction, Message, MessageChange, MessageChanged,

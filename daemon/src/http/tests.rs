@@ -10,6 +10,7 @@ mod refusals;
 mod sends;
 mod smpp;
 mod texts;
+mod texts_in;
 mod voice;
 mod webhooks;
 mod workflow;

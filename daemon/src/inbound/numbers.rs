@@ -6,7 +6,7 @@ use dialplans::{E164, Region};
 use crate::app::Settings;
 
 /// The account that has the number which was called.
-pub(super) fn owner<'a>(
+pub(crate) fn owner<'a>(
     settings: &'a Settings,
     called: &str,
 ) -> Option<(&'a AccountName, &'a Account, E164)> {
@@ -21,7 +21,7 @@ pub(super) fn owner<'a>(
 /// A number as it stands in a request: with a plus sign, or without one as people of `region`
 /// dial it, or without one and yet international. The last is taken only when the numbering plan
 /// knows it: a national number must not pass for another country's.
-pub(super) fn number(written: &str, region: Option<Region>) -> Option<E164> {
+pub(crate) fn number(written: &str, region: Option<Region>) -> Option<E164> {
     if written.starts_with('+') {
         return E164::parse(written).ok();
     }
@@ -30,7 +30,7 @@ pub(super) fn number(written: &str, region: Option<Region>) -> Option<E164> {
 }
 
 /// Digits that are international although no plus sign says so.
-fn international(written: &str) -> Option<E164> {
+pub(crate) fn international(written: &str) -> Option<E164> {
     E164::parse(&format!("+{}", written.strip_prefix('+').unwrap_or(written))).ok()
 }
 

@@ -1,8 +1,11 @@
 //! How a text is cut into short messages: alphabet, length, parts. Pure.
 
+mod charset;
 mod gsm;
 
 use gsm::Septets;
+
+pub use charset::{Charset, Piece, join};
 
 /// Most parts of one text: ten are 1530 or 670 characters, and phones bear no more gladly.
 pub const PARTS_LIMIT: usize = 10;

@@ -5,6 +5,8 @@
 //! answered after it is stored.
 
 mod arrivals;
+mod incoming;
+mod incomplete;
 mod link;
 pub(super) mod once;
 mod overdue;
@@ -98,6 +100,8 @@ pub fn start(app: &App, mut passwords: BTreeMap<TrunkName, Secret>) {
     if !config.smpp.is_empty() {
         app.tasks().spawn(overdue::run(app.clone()));
     }
+    // Parts may wait that a link brought which is not in the file any more.
+    app.tasks().spawn(incomplete::run(app.clone()));
 }
 
 fn parts(
@@ -124,6 +128,15 @@ pub(crate) async fn settle_overdue(
     before: crate::clock::Timestamp,
 ) -> Result<(), crate::store::StoreError> {
     overdue::settle(app, crate::clock::Timestamp(0), before).await
+}
+
+/// Stores the texts as they are whose first part came before this moment.
+#[cfg(test)]
+pub(crate) async fn settle_incomplete(
+    app: &App,
+    before: crate::clock::Timestamp,
+) -> Result<(), crate::store::StoreError> {
+    crate::messages::receive::settle_parts(app, before).await
 }
 
 /// How a text goes to this message centre: its alphabet, its segments, the parts that are

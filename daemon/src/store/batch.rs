@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::ids::{MessageId, UserId, VerificationId};
+use crate::store::inbound::InboundPart;
 use crate::store::message::Message;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::row::{
     ApiKeyRow, CallChange, CallRow, DeliveryChangeRow, DeliveryRow, DisabledRow, IdempotencyRow,
-    LimitRow, MessageChangeRow, MessageRow, OpenRow, SignInEndRow, SignInRow, StepRow,
-    SubmittedRow, TailRow, UnallocatedRow, UserRow, VerificationChange, VerificationRow,
+    InboundPartRow, LimitRow, MessageChangeRow, MessageRow, OpenRow, SignInEndRow, SignInRow,
+    StepRow, SubmittedRow, TailRow, UnallocatedRow, UserRow, VerificationChange, VerificationRow,
 };
 use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
@@ -33,6 +34,8 @@ pub(crate) struct Needs {
     /// Numbers whose shown tails are asked for.
     pub(crate) tails: BTreeSet<Key>,
     pub(crate) messages: BTreeSet<MessageId>,
+    /// Texts from outside whose parts are asked for.
+    pub(crate) inbound: BTreeSet<Key>,
     pub(crate) api_keys: BTreeSet<String>,
     pub(crate) users: BTreeSet<UserId>,
     /// Identifiers whose users are asked for.
@@ -70,6 +73,12 @@ impl Needs {
             }
             Request::ChangePart(task) => {
                 self.messages.insert(task.ask.message_id);
+            }
+            Request::ReceivePart(task) => {
+                self.inbound.insert(task.ask.group);
+            }
+            Request::SettleParts(task) => {
+                self.inbound.insert(task.ask.group);
             }
             Request::RevokeApiKey(task) => {
                 self.api_keys.insert(task.ask.0.as_str().to_owned());
@@ -151,6 +160,7 @@ pub(crate) struct Loaded {
     pub(crate) limits: Vec<LimitRow>,
     pub(crate) tails: Vec<TailRow>,
     pub(crate) messages: Vec<Message>,
+    pub(crate) inbound: Vec<InboundPart>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
     pub(crate) users: Vec<UserRow>,
 }
@@ -176,6 +186,7 @@ pub(crate) struct Writes {
     pub(crate) new_messages: Vec<MessageRow>,
     pub(crate) changed_messages: Vec<MessageChangeRow>,
     pub(crate) submitted: Vec<SubmittedRow>,
+    pub(crate) inbound_parts: Vec<InboundPartRow>,
     pub(crate) deliveries: Vec<DeliveryRow>,
     pub(crate) changed_deliveries: Vec<DeliveryChangeRow>,
     pub(crate) disabled: Vec<DisabledRow>,
@@ -207,6 +218,7 @@ impl Writes {
             + self.new_messages.len()
             + self.changed_messages.len()
             + self.submitted.len()
+            + self.inbound_parts.len()
             + self.deliveries.len()
             + self.changed_deliveries.len()
             + self.disabled.len()

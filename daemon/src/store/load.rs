@@ -123,6 +123,15 @@ macro_rules! load_batch {
             let messages = rows.into_iter().map(|row| $crate::store::message::message($keys, row));
             loaded.messages = messages.collect::<Result<_, _>>()?;
         }
+        if !needs.inbound.is_empty() {
+            let rows: Vec<$crate::store::row::InboundPartRow> =
+                sqlx::query_as(sql::LOAD_INBOUND_PARTS)
+                    .bind(KeyList(needs.inbound.iter().copied().collect::<Vec<_>>()))
+                    .fetch_all(&mut *$connection)
+                    .await?;
+            let parts = rows.into_iter().map(|row| $crate::store::inbound::part($keys, row));
+            loaded.inbound = parts.collect::<Result<_, _>>()?;
+        }
         if !needs.api_keys.is_empty() {
             loaded.api_keys = sqlx::query_as(sql::LOAD_API_KEYS)
                 .bind(api_key_list(needs.api_keys))

@@ -23,12 +23,26 @@ macro_rules! migrations {
 /// SQLite's.
 pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
     "sqlite",
-    ["0001_store", "0002_workflow", "0003_texts", "0004_directory", "0005_webhooks"]
+    [
+        "0001_store",
+        "0002_workflow",
+        "0003_texts",
+        "0004_directory",
+        "0005_webhooks",
+        "0006_inbound_parts",
+    ]
 );
 /// Postgres's.
 pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
     "postgres",
-    ["0001_store", "0002_workflow", "0003_texts", "0004_directory", "0005_webhooks"]
+    [
+        "0001_store",
+        "0002_workflow",
+        "0003_texts",
+        "0004_directory",
+        "0005_webhooks",
+        "0006_inbound_parts",
+    ]
 );
 
 fn in_order(files: &[(&'static str, &'static str)]) -> Migrator {

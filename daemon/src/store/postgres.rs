@@ -298,6 +298,7 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     put(connection, sql::INSERT_MESSAGES, writes.new_messages).await?;
     put(connection, sql::UPDATE_MESSAGES, writes.changed_messages).await?;
     put(connection, sql::INSERT_SUBMITTED, writes.submitted).await?;
+    put(connection, sql::PUT_INBOUND_PARTS, writes.inbound_parts).await?;
     put(connection, sql::INSERT_DELIVERIES, writes.deliveries).await?;
     put(connection, sql::UPDATE_DELIVERIES, writes.changed_deliveries).await?;
     put(connection, sql::INSERT_DISABLED, writes.disabled).await?;
@@ -338,6 +339,7 @@ async fn keep_house(
         (sql::FORGET_SUBMITTED, chore.records_before),
         (sql::FORGET_SIGN_INS, chore.records_before),
         (sql::FORGET_DELIVERIES, chore.deliveries_before),
+        (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

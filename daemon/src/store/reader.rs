@@ -311,6 +311,15 @@ impl Reader {
         fetch!(self, fetch_all, SUBMITTED, link, first, second, third)
     }
 
+    pub(crate) async fn overdue_inbound(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Key>, StoreError> {
+        let rows: Vec<(Key,)> = fetch!(self, fetch_all, OVERDUE_INBOUND, before, i64::from(limit))?;
+        Ok(rows.into_iter().map(|(group,)| group).collect())
+    }
+
     pub(crate) async fn webhook_deliveries(
         &self,
         webhook: &str,

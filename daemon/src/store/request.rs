@@ -9,6 +9,7 @@ use crate::store::StoreError;
 use crate::store::api_key::ApiKeyId;
 use crate::store::directory::{PutUsers, UsersPut};
 use crate::store::idempotency::Idempotency;
+use crate::store::inbound::{Given, ReceivePartAsk, SettleParts};
 use crate::store::limit::Limit;
 use crate::store::message::{
     ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
@@ -56,6 +57,8 @@ pub(crate) enum Request {
     CreateMessage(Box<Task<CreateMessageAsk, MessageCreated>>),
     ChangeMessage(Box<Task<ChangeMessage, MessageChanged>>),
     ChangePart(Box<Task<ChangePart, MessageChanged>>),
+    ReceivePart(Box<Task<ReceivePartAsk, Vec<Given>>>),
+    SettleParts(Task<SettleParts, Vec<Given>>),
     ChangeDelivery(Box<Task<DeliveryChange, ()>>),
     Unallocated(Task<UnallocatedRow, ()>),
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
@@ -77,6 +80,8 @@ impl Request {
             Self::CreateMessage(task) => task.finish(failure),
             Self::ChangeMessage(task) => task.finish(failure),
             Self::ChangePart(task) => task.finish(failure),
+            Self::ReceivePart(task) => task.finish(failure),
+            Self::SettleParts(task) => task.finish(failure),
             Self::ChangeDelivery(task) => task.finish(failure),
             Self::Unallocated(task) => task.finish(failure),
             Self::CreateApiKey(task) => task.finish(failure),

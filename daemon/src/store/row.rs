@@ -273,6 +273,18 @@ row! {
 }
 
 row! {
+    /// A part of a text from outside, inserted or written over.
+    InboundPartRow {
+        group_hmac: Key,
+        part: i32,
+        total: i32,
+        octets_hmac: Key,
+        content_sealed: Option<Vec<u8>>,
+        received_at: Timestamp,
+    }
+}
+
+row! {
     /// An event on its way to a webhook.
     DeliveryRow {
         event_id: EventId,

@@ -164,6 +164,7 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::INSERT_MESSAGES.execute(connection, writes.new_messages).await?;
     sql::UPDATE_MESSAGES.execute(connection, writes.changed_messages).await?;
     sql::INSERT_SUBMITTED.execute(connection, writes.submitted).await?;
+    sql::PUT_INBOUND_PARTS.execute(connection, writes.inbound_parts).await?;
     sql::INSERT_DELIVERIES.execute(connection, writes.deliveries).await?;
     sql::UPDATE_DELIVERIES.execute(connection, writes.changed_deliveries).await?;
     sql::INSERT_DISABLED.execute(connection, writes.disabled).await?;
@@ -195,6 +196,7 @@ async fn keep_house(
         (sql::FORGET_SUBMITTED, chore.records_before),
         (sql::FORGET_SIGN_INS, chore.records_before),
         (sql::FORGET_DELIVERIES, chore.deliveries_before),
+        (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

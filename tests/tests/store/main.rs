@@ -9,6 +9,7 @@ mod directory;
 mod faults;
 mod housekeeping;
 mod idempotency;
+mod inbound;
 mod keys;
 mod limits;
 mod lists;

@@ -22,7 +22,8 @@ pub struct MessageView {
     /// `redirected`; more may come.
     #[schema(example = "accepted")]
     pub status: &'static str,
-    /// Why it stands so, such as `sip_503`.
+    /// Why it stands so, such as `sip_503`; `incomplete`: parts of an inbound text never came, and
+    /// `[…]` stands for them.
     pub detail: Option<String>,
     /// The number: in full for the account's own keys, masked for operators.
     #[schema(example = "+79161234567")]
@@ -33,7 +34,7 @@ pub struct MessageView {
     pub text: Option<String>,
     /// How many parts it is sent in.
     pub segments: u16,
-    /// `gsm7`, `ucs2` or `utf8`.
+    /// `gsm7`, `ucs2` or `utf8`; of a text from outside also `ascii`, `latin1`, `cyrillic`.
     #[schema(example = "utf8")]
     pub encoding: String,
     /// The trunk; null: none yet.

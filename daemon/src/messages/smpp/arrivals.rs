@@ -1,4 +1,4 @@
-//! What a message centre delivers: receipts. Each is answered after it is stored.
+//! What a message centre delivers: receipts and texts. Each is answered after it is stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use rusmpp::pdus::DeliverSm;
 use rusmpp::tlvs::TlvValue;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::incoming;
 use super::receipt::{self, Fate, Receipt};
 use super::session::Delivery;
 use crate::app::App;
@@ -33,21 +34,20 @@ pub(super) async fn run(app: App, link: TrunkName, mut arrived: mpsc::Receiver<D
         let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
         let (task_app, link) = (app.clone(), link.clone());
         app.tasks().spawn(async move {
-            let status = take(&task_app, &link, &delivery.deliver).await;
+            let status = take(&task_app, &link, &delivery).await;
             delivery.answer(status).await;
             drop(permit);
         });
     }
 }
 
-async fn take(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStatus {
-    // Message type, bits 2 to 5 (SMPP 3.4 section 5.2.12): a receipt or an intermediate one.
+async fn take(app: &App, link: &TrunkName, delivery: &Delivery) -> CommandStatus {
+    let deliver = &delivery.deliver;
+    // Message type, bits 2 to 5 (SMPP 3.4 section 5.2.12): a receipt or an intermediate one. What
+    // else there is a user wrote.
     match u8::from(deliver.esm_class) & 0x3c {
         0x04 | 0x20 => settle(app, link, deliver).await,
-        _ => {
-            tracing::warn!(%link, "a text came in, and nobody takes it");
-            CommandStatus::EsmeRxRAppn
-        }
+        _ => incoming::take(app, link, deliver, delivery.bound_at.elapsed()).await,
     }
 }
 
@@ -94,7 +94,7 @@ async fn settle(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStat
 }
 
 /// The centre keeps it and delivers it again.
-fn later(link: &TrunkName, error: StoreError) -> CommandStatus {
+pub(super) fn later(link: &TrunkName, error: StoreError) -> CommandStatus {
     tracing::warn!(%link, %error, "a delivery was not stored");
     CommandStatus::EsmeRxTAppn
 }

@@ -47,6 +47,8 @@ pub(crate) enum SubmitEnd {
 /// Something that the message centre delivers to us.
 pub(super) struct Delivery {
     pub(super) deliver: Box<DeliverSm>,
+    /// Since when the connection is bound that brought it.
+    pub(super) bound_at: Instant,
     sequence: u32,
     answers: mpsc::Sender<Command>,
 }
@@ -83,6 +85,7 @@ const ANSWERS: usize = 64;
 pub(super) struct Session<S> {
     wire: Wire<S>,
     sequence: u32,
+    bound_at: Instant,
     pending: BTreeMap<u32, Pending>,
     heard: Instant,
     /// Until when the answer to our question whether it is there must have come.
@@ -127,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(Self {
             wire,
             sequence: 1,
+            bound_at: Instant::now(),
             pending: BTreeMap::new(),
             heard: Instant::now(),
             asked: None,
@@ -208,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Some(Pdu::DeliverSm(deliver)) => {
                 let answers = self.answers.clone();
                 let deliver = Box::new(deliver.clone());
-                let delivery = Delivery { deliver, sequence, answers };
+                let delivery = Delivery { deliver, bound_at: self.bound_at, sequence, answers };
                 if self.deliveries.try_send(delivery).is_ok() {
                     return Ok(());
                 }

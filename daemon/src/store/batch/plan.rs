@@ -1,6 +1,7 @@
 //! The requests of a batch, in order of arrival, against what was read.
 
 mod events;
+mod inbound;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub(crate) struct Plan<'a> {
     pub(super) rng: &'a mut ChaCha20Rng,
     verifications: BTreeMap<VerificationId, Held<Verification>>,
     messages: BTreeMap<MessageId, Held<Message>>,
+    inbound: inbound::Arrivals,
     /// The open verifications of every group that a request concerns.
     open: Vec<OpenRow>,
     idempotency: BTreeMap<Key, KeptResponse>,
@@ -117,6 +119,7 @@ impl<'a> Plan<'a> {
             rng,
             verifications: loaded.verifications.into_iter().map(held).collect(),
             messages: loaded.messages.into_iter().map(held_message).collect(),
+            inbound: inbound::Arrivals::new(loaded.inbound),
             open: loaded.open,
             idempotency,
             limits,
@@ -146,6 +149,8 @@ impl<'a> Plan<'a> {
                     task.answer = Some(self.change_message(&task.ask));
                 }
                 Request::ChangePart(task) => task.answer = Some(self.change_part(&task.ask)),
+                Request::ReceivePart(task) => task.answer = Some(self.receive_part(&task.ask)),
+                Request::SettleParts(task) => task.answer = Some(self.settle_parts(task.ask)),
                 Request::ChangeDelivery(task) => {
                     self.writes.changed_deliveries.push(task.ask.row(self.now));
                     self.writes.disabled.extend(task.ask.disabled(self.keys, self.now));
@@ -203,6 +208,7 @@ impl<'a> Plan<'a> {
             }
         }
         self.write_messages(&mut changes);
+        self.write_inbound();
         let known = &self.known_limits;
         for (hash, row) in self.counted {
             let writes = &mut self.writes;
