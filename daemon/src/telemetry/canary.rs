@@ -55,6 +55,9 @@ struct Canary;
 
 impl<S: Subscriber> Layer<S> for Canary {
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        if !is_ours(attributes.metadata().target()) {
+            return;
+        }
         let mut look = Look::default();
         attributes.record(&mut look);
         look.panic_if_found(attributes.metadata().target());
@@ -67,14 +70,18 @@ impl<S: Subscriber> Layer<S> for Canary {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // Libraries log counts and times of any digits; their lines are searched in the process.
-        if !OURS.iter().any(|ours| event.metadata().target().starts_with(ours)) {
+        if !is_ours(event.metadata().target()) {
             return;
         }
         let mut look = Look::default();
         event.record(&mut look);
         look.panic_if_found(event.metadata().target());
     }
+}
+
+/// Libraries log counts and times of any digits; their lines are searched in the process.
+fn is_ours(target: &str) -> bool {
+    OURS.iter().any(|ours| target.starts_with(ours))
 }
 
 /// The names of fields that hold a secret.
