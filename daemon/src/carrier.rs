@@ -4,11 +4,13 @@
 //! For `dozvon demo` and for integrators who want to see every outcome without a carrier. What
 //! the handset saw, and every message that crossed the wire, is told as [`Report`]s, which the
 //! command prints as JSON lines. People on the network call the gateway and write to it as
-//! [`Wish`]es say.
+//! [`Wish`]es say, and have mailboxes beside ([`serve_mail`]).
 
 mod behaviour;
 mod challenge;
 mod leg;
+mod letter;
+mod mailbox;
 mod recording;
 mod report;
 mod switchboard;
@@ -23,6 +25,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use behaviour::Behaviour;
+pub use letter::ReadLetter;
+pub use mailbox::serve as serve_mail;
 pub use recording::Recording;
 pub use report::{Direction, Report};
 pub use switchboard::Switchboard;

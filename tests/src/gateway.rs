@@ -130,6 +130,13 @@ impl Setup {
         self
     }
 
+    /// A secret in the file `FOLDER/NAME.password`.
+    #[must_use]
+    pub fn password(mut self, name: &str, password: &str) -> Self {
+        self.passwords.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
     /// How many wrong codes a verification takes; 3 otherwise.
     #[must_use]
     pub fn checks(mut self, checks: u8) -> Self {

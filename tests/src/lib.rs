@@ -10,6 +10,8 @@ pub mod database;
 pub mod gateway;
 pub mod http;
 pub mod kamailio;
+pub mod mail_server;
+pub mod opensmtpd;
 pub mod peers;
 pub mod phones;
 pub mod ports;

@@ -13,6 +13,10 @@ pub enum Peer {
     KamailioTls,
     /// PostgreSQL's server programs, Debian's package `postgresql`.
     Postgres,
+    /// OpenSMTPD, Debian's package `opensmtpd`.
+    OpenSmtpd,
+    /// Python's mail server, Debian's package `python3-aiosmtpd`.
+    Aiosmtpd,
 }
 
 impl Peer {
@@ -24,6 +28,9 @@ impl Peer {
             Self::Kamailio => on_path("kamailio"),
             Self::KamailioTls => kamailio_module("tls.so"),
             Self::Postgres => postgres_folder().map(|folder| folder.join("postgres")),
+            // Other mail servers have an `smtpd` too.
+            Self::OpenSmtpd => on_path("smtpd").filter(|_| on_path("smtpctl").is_some()),
+            Self::Aiosmtpd => debian_python("aiosmtpd"),
         }
     }
 }
@@ -73,6 +80,12 @@ fn kamailio_module(name: &str) -> Option<PathBuf> {
     let machines = std::fs::read_dir("/usr/lib").ok()?;
     let modules = machines.filter_map(|entry| Some(entry.ok()?.path().join("kamailio/modules")));
     modules.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Debian's Python, if it has this module; another Python on the path does not see it.
+fn debian_python(module: &str) -> Option<PathBuf> {
+    let has_it = Path::new("/usr/lib/python3/dist-packages").join(module).is_dir();
+    Some(PathBuf::from("/usr/bin/python3")).filter(|path| has_it && path.is_file())
 }
 
 fn major_version(folder: &Path) -> u32 {

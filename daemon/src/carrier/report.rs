@@ -137,4 +137,33 @@ pub enum Report {
         /// Its text.
         text: String,
     },
+    /// People's mail server is bound.
+    MailListening {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A command, an answer or a letter crossed to or from the mail server.
+    Smtp {
+        /// Since the start of the mail server, in milliseconds.
+        t_ms: u64,
+        /// Who speaks with it.
+        client: SocketAddr,
+        /// Which way.
+        direction: Direction,
+        /// The line; of a letter its size.
+        line: String,
+    },
+    /// A letter arrived.
+    Letter {
+        /// Since the start of the mail server, in milliseconds.
+        t_ms: u64,
+        /// The envelope's sender.
+        from: String,
+        /// The mailbox.
+        to: String,
+        /// Its subject.
+        subject: String,
+        /// Its plain text.
+        text: String,
+    },
 }

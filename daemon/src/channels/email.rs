@@ -172,7 +172,7 @@ async fn hand_on(
 ) -> Option<(DispatchOutcome, String)> {
     let failed = |word: &str| Some((DispatchOutcome::Failed, word.to_owned()));
     let Some(mailer) = app.mailer() else { return failed("not_offered") };
-    let (mut pauses, mut is_written) = (PAUSES.into_iter(), false);
+    let (mut pauses, mut is_written, mut is_delayed) = (PAUSES.into_iter(), false, false);
     loop {
         let Ok(letter) = compose(app, mailer, act) else { return failed("no_wording") };
         let word = match mailer.offer(letter).await {
@@ -199,6 +199,11 @@ async fn hand_on(
         if app.now() + pause >= act.until {
             return failed(&word);
         }
+        match is_delayed {
+            false => tracing::warn!(word, retry_in = ?pause, "a mail was not taken yet"),
+            true => tracing::debug!(word, retry_in = ?pause, "a mail was not taken yet, again"),
+        }
+        is_delayed = true;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             // What was only queued waits for the next start.

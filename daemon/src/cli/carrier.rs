@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use sip::Secret;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::{Exit, output};
-use crate::carrier::{CarrierSettings, Wish, run};
+use crate::carrier::{CarrierSettings, Report, Wish, run, serve_mail};
 
 /// Options of the trunk simulator.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,10 @@ pub(super) struct CarrierArgs {
     /// Where it listens, by UDP.
     #[arg(long, default_value = "127.0.0.1:5070")]
     listen: SocketAddr,
+    /// Where a mail server listens that takes every letter in clear and tells it; left out: there
+    /// is none.
+    #[arg(long)]
+    mail: Option<SocketAddr>,
     /// User name that may register and call.
     #[arg(long, default_value = "dozvon")]
     user: String,
@@ -47,6 +52,21 @@ pub(super) async fn carrier(args: CarrierArgs) -> Exit {
             return Exit::Unavailable;
         }
     };
+    // Dropped with this function, which ends the mail server.
+    let mut mail = JoinSet::new();
+    if let Some(address) = args.mail {
+        match TcpListener::bind(address).await {
+            Ok(listener) => mail.spawn(async {
+                if let Err(error) = serve_mail(listener, |report| tell(&report)).await {
+                    output::complain(format_args!("error: no letter is taken any more: {error}"));
+                }
+            }),
+            Err(error) => {
+                output::complain(format_args!("error: cannot listen on {address}: {error}"));
+                return Exit::Unavailable;
+            }
+        };
+    }
     let settings = CarrierSettings {
         user: args.user,
         password: Secret::new(&args.password),
@@ -65,18 +85,21 @@ pub(super) async fn carrier(args: CarrierArgs) -> Exit {
         output::complain(format_args!("error: no thread for standard input: {error}"));
         return Exit::Unavailable;
     }
-    let served = run(socket, settings, seed, crate::lifecycle::stop_signal(), wishes, |report| {
-        match serde_json::to_string(&report) {
-            Ok(text) => output::line(text),
-            Err(error) => output::complain(format_args!("error: {error}")),
-        }
-    });
+    let stop = crate::lifecycle::stop_signal();
+    let served = run(socket, settings, seed, stop, wishes, |report| tell(&report));
     match served.await {
         Ok(()) => Exit::Success,
         Err(error) => {
             output::complain(format_args!("error: {error}"));
             Exit::Failure
         }
+    }
+}
+
+fn tell(report: &Report) {
+    match serde_json::to_string(report) {
+        Ok(text) => output::line(text),
+        Err(error) => output::complain(format_args!("error: {error}")),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod incoming_call;
 mod ladder;
+mod letter;
 mod many;
 mod phone;
 mod spoken;
@@ -58,6 +59,8 @@ enum DemoChannel {
     IncomingCall,
     /// A text.
     Sms,
+    /// A letter.
+    Email,
 }
 
 /// Why the demo did not work.
@@ -131,6 +134,7 @@ async fn play(stage: &Stage, calls: Option<u32>, channel: DemoChannel) -> Result
         (None, DemoChannel::Voice) => spoken::prove(stage).await,
         (None, DemoChannel::IncomingCall) => incoming_call::prove(stage).await,
         (None, DemoChannel::Sms) => text::prove(stage).await,
+        (None, DemoChannel::Email) => letter::prove(stage).await,
     }
 }
 

@@ -1,10 +1,11 @@
 //! People who sign in, told by nothing but HTTP, against `dozvon carrier`: the field app where
-//! they choose a call or a text, and an office where nobody has a password.
+//! they choose a call, a text or a letter, and an office where nobody has a password.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use dozvon_tests::gateway::{Engine, Gateway, Setup, binary};
+use dozvon_tests::mail_server::Door;
 use dozvon_tests::ports::Port;
 use dozvon_tests::process::Process;
 use serde_json::{Value, json};
@@ -13,20 +14,22 @@ use crate::cannot_run;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The simulated carrier, whose handsets tell what they show.
+/// The simulated carrier, whose handsets and mailboxes tell what they show.
 struct Carrier {
     process: Process,
     port: Port,
+    mail: Port,
 }
 
 impl Carrier {
     async fn start() -> Self {
-        let port = Port::reserve();
-        let address = port.address().to_string();
-        let args = ["carrier", "--no-challenge", "--listen", address.as_str()];
+        let (port, mail) = (Port::reserve(), Port::reserve());
+        let (address, mailboxes) = (port.address().to_string(), mail.address().to_string());
+        let args = ["carrier", "--no-challenge", "--listen", &address, "--mail", &mailboxes];
         let process = Process::start(binary(), args, |_| {});
-        process.line_with("listening", LIMIT).await;
-        Self { process, port }
+        process.line_with("\"listening\"", LIMIT).await;
+        process.line_with("\"mail_listening\"", LIMIT).await;
+        Self { process, port, mail }
     }
 
     fn address(&self) -> SocketAddr {
@@ -35,19 +38,24 @@ impl Carrier {
 
     /// What a handset shows of the first text that it gets.
     async fn text(&self, number: &str) -> String {
-        self.told("text", number, "text").await
+        self.told("text", ("called", number), "text").await
     }
 
     /// The number that a handset shows when it is called.
     async fn caller(&self, number: &str) -> String {
-        self.told("invited", number, "caller_id").await
+        self.told("invited", ("called", number), "caller_id").await
     }
 
-    async fn told(&self, event: &str, number: &str, field: &str) -> String {
-        let digits = number.trim_start_matches('+');
+    /// What the first letter to a mailbox says.
+    async fn letter(&self, mailbox: &str) -> String {
+        self.told("letter", ("to", mailbox), "text").await
+    }
+
+    async fn told(&self, event: &str, (whom, who): (&str, &str), field: &str) -> String {
+        let who = who.trim_start_matches('+');
         let is_it = |report: &Value| {
-            let called = report["called"].as_str().unwrap_or_default();
-            report["event"] == event && called.trim_start_matches('+') == digits
+            let its = report[whom].as_str().unwrap_or_default();
+            report["event"] == event && its.trim_start_matches('+') == who
         };
         let begin = std::time::Instant::now();
         loop {
@@ -57,7 +65,7 @@ impl Carrier {
                 return found[field].as_str().unwrap_or_default().to_owned();
             }
             let lines = self.process.output().join("\n");
-            assert!(begin.elapsed() < LIMIT, "no {event} for {number}:\n{lines}");
+            assert!(begin.elapsed() < LIMIT, "no {event} for {who}:\n{lines}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -72,6 +80,7 @@ fn code_of(text: &str) -> String {
 async fn stage(engine: Engine) -> (Gateway, Carrier) {
     let carrier = Carrier::start().await;
     let setup = Setup::new(engine).static_trunk("north", carrier.address());
+    let setup = setup.with(&Door::Open.section(&carrier.mail));
     (Gateway::start(setup).await, carrier)
 }
 
@@ -129,6 +138,31 @@ async fn field_app(engine: Engine) {
     assert_eq!(gateway.check(&id, "000000").await.expect(200).json()["valid"], code == "000000");
     assert_eq!(gateway.check(&id, &code).await.expect(200).json()["status"], "approved");
     assert_eq!(status_of(&gateway, &second).await, "completed");
+
+    by_letter(&gateway, &carrier).await;
+}
+
+/// Somebody without a phone in reach chooses e-mail; a mailbox that nobody has is told so.
+async fn by_letter(gateway: &Gateway, carrier: &Carrier) {
+    let mailbox = "brigada3@field.example";
+    add(gateway, json!({"name": "Бригада 3", "phone": "+79164200003", "email": mailbox})).await;
+    let unknown = json!({"identifier": "nobody.here@field.example"});
+    let told = gateway.api().post("/v1/sign-ins", &unknown).await.expect(404).json();
+    assert_eq!(told["code"], "user-not-registered");
+    for identifier in [mailbox, "+7 (916) 420-00-03"] {
+        let begun = sign_in(gateway, identifier).await;
+        let choices = begun["channels"].as_array().expect("a list");
+        let choice = choices.iter().find(|choice| choice["channel"] == "email");
+        let choice = choice.unwrap_or_else(|| panic!("no e-mail: {begun}"));
+        assert_eq!(choice["to"], "b***@field.example", "masked");
+    }
+    let begun = sign_in(gateway, "Brigada3@field.example").await;
+    let id = choose(gateway, &begun, "email").await;
+    let code = code_of(&carrier.letter(mailbox).await);
+    gateway.until(&id, |seen| seen["steps"][0]["status"] == "sent").await;
+    assert_eq!(gateway.check(&id, "000000").await.expect(200).json()["valid"], code == "000000");
+    assert_eq!(gateway.check(&id, &code).await.expect(200).json()["status"], "approved");
+    assert_eq!(status_of(gateway, &begun).await, "completed");
 }
 
 async fn office(engine: Engine) {
@@ -166,12 +200,12 @@ async fn office(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_field_app_offers_a_call_or_a_text_on_sqlite() {
+async fn the_field_app_offers_a_call_a_text_or_a_letter_on_sqlite() {
     field_app(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_field_app_offers_a_call_or_a_text_on_postgres() {
+async fn the_field_app_offers_a_call_a_text_or_a_letter_on_postgres() {
     field_app(Engine::Postgres).await;
 }
 

@@ -1,8 +1,10 @@
-//! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy.
+//! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy,
+//! OpenSMTPD and aiosmtpd as mail servers.
 
 mod carriers;
 mod challenges;
 mod inbound;
+mod mail;
 mod peers_alone;
 mod proxy;
 mod registrars;

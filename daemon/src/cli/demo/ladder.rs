@@ -13,15 +13,21 @@ pub(super) fn head(carrier: &str) {
 
 /// One rung, for a message; other reports draw nothing.
 pub(super) fn rung(report: &Report) {
-    let Report::Message { t_ms, direction, line, method, repeated, .. } = report else { return };
-    // A response bears its request's method where its status alone would not tell.
-    let mut label = match line.bytes().next() {
-        Some(first) if first.is_ascii_digit() => format!("{line} ({method})"),
-        _ => line.clone(),
+    let (t_ms, direction, label) = match report {
+        Report::Message { t_ms, direction, line, method, repeated, .. } => {
+            // A response bears its request's method where its status alone would not tell.
+            let mut label = match line.bytes().next() {
+                Some(first) if first.is_ascii_digit() => format!("{line} ({method})"),
+                _ => line.clone(),
+            };
+            if *repeated {
+                label.push_str(" again");
+            }
+            (t_ms, direction, label)
+        }
+        Report::Smtp { t_ms, direction, line, .. } => (t_ms, direction, line.clone()),
+        _ => return,
     };
-    if *repeated {
-        label.push_str(" again");
-    }
     let label: String = label.chars().take(WIDTH - 4).collect();
     let dashes = WIDTH - 4 - label.chars().count();
     let (left, right) = (dashes / 2, dashes - dashes / 2);

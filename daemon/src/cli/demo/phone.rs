@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::carrier::Report;
+use crate::carrier::{ReadLetter, Report};
 
 /// One handset that got an INVITE.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Phones {
     called: HashMap<String, u16>,
     /// The last text that each number got.
     texts: HashMap<String, String>,
+    /// The last letter that each mailbox got.
+    letters: HashMap<String, ReadLetter>,
     /// Whether a trunk has a binding.
     pub(super) registered: bool,
 }
@@ -93,7 +95,13 @@ impl Phones {
             Report::Text { called, text, .. } => {
                 self.texts.insert(called.clone(), text.clone());
             }
+            Report::Letter { to, subject, text, .. } => {
+                let letter = ReadLetter { subject: subject.clone(), text: text.clone() };
+                self.letters.insert(to.clone(), letter);
+            }
             Report::Listening { .. }
+            | Report::MailListening { .. }
+            | Report::Smtp { .. }
             | Report::Message { .. }
             | Report::Ringing { .. }
             | Report::Texted { .. } => {}
@@ -113,6 +121,11 @@ impl Phones {
     /// The last text that a number got.
     pub(super) fn text(&self, number: &str) -> Option<String> {
         self.texts.get(number).cloned()
+    }
+
+    /// The last letter that a mailbox got.
+    pub(super) fn letter(&self, mailbox: &str) -> Option<ReadLetter> {
+        self.letters.get(mailbox).cloned()
     }
 
     /// The handset of a number.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::phone::{Heard, Phone, Phones};
 use super::{DemoError, ladder};
-use crate::carrier::{Report, Wish};
+use crate::carrier::{ReadLetter, Report, Wish};
 use crate::cli::{Endpoint, output};
 use crate::lifecycle::Daemon;
 
@@ -51,11 +51,12 @@ impl Stage {
     /// Starts everything.
     pub(super) async fn set(listen: SocketAddr) -> Result<Self, DemoError> {
         let folder = make_folder()?;
-        let (mut child, told, carrier) = start_carrier().await?;
+        let Carrier { mut child, told, carrier, mail } = start_carrier().await?;
         let wishes = child.stdin.take().ok_or_else(|| start("the carrier", "it has no input"))?;
         output::line(format_args!("carrier on udp:{carrier}, a process of its own"));
+        output::line(format_args!("its people's mail server on tcp:{mail}"));
         ladder::head("carrier");
-        let text = configuration(listen, carrier, &folder);
+        let text = configuration(listen, carrier, mail, &folder);
         let sources = [config::Source { name: "demo.toml", text: &text }];
         let checked = config::parse(&sources).map_err(|report| start("configuration", report))?;
         let daemon =
@@ -111,6 +112,11 @@ impl Stage {
     /// Waits for a text to `number`.
     pub(super) async fn text(&self, number: &str) -> Result<String, DemoError> {
         self.wait_for("no text reached the handset", |phones| phones.text(number)).await
+    }
+
+    /// Waits for a letter to `mailbox`.
+    pub(super) async fn letter(&self, mailbox: &str) -> Result<ReadLetter, DemoError> {
+        self.wait_for("no letter reached the mailbox", |phones| phones.letter(mailbox)).await
     }
 
     /// Waits until the handset's call ended, with its final response acknowledged.
@@ -214,11 +220,19 @@ fn make_folder() -> Result<PathBuf, DemoError> {
     Ok(folder)
 }
 
-/// Starts the simulator and waits for its address.
-async fn start_carrier() -> Result<(Child, Arc<Told>, SocketAddr), DemoError> {
+/// The simulator's process and where it listens.
+struct Carrier {
+    child: Child,
+    told: Arc<Told>,
+    carrier: SocketAddr,
+    mail: SocketAddr,
+}
+
+/// Starts the simulator and waits for its addresses.
+async fn start_carrier() -> Result<Carrier, DemoError> {
     let program = std::env::current_exe().map_err(|error| start("the carrier", error))?;
     let mut child = Command::new(program)
-        .args(["carrier", "--listen", "127.0.0.1:0", "--wishes"])
+        .args(["carrier", "--listen", "127.0.0.1:0", "--mail", "127.0.0.1:0", "--wishes"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -228,13 +242,19 @@ async fn start_carrier() -> Result<(Child, Arc<Told>, SocketAddr), DemoError> {
     let told =
         Arc::new(Told { phones: Mutex::default(), draw: true.into(), lines: watch::channel(0).0 });
     let mut lines = BufReader::new(stdout).lines();
-    let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-    let address = match first {
-        Ok(Ok(Some(line))) => match serde_json::from_str(&line) {
-            Ok(Report::Listening { address }) => address,
-            _ => return Err(start("the carrier", line)),
-        },
-        _ => return Err(DemoError::CarrierDied),
+    let (mut carrier, mut mail) = (None, None);
+    let (carrier, mail) = loop {
+        if let (Some(carrier), Some(mail)) = (carrier, mail) {
+            break (carrier, mail);
+        }
+        match tokio::time::timeout(PATIENCE, lines.next_line()).await {
+            Ok(Ok(Some(line))) => match serde_json::from_str(&line) {
+                Ok(Report::Listening { address }) => carrier = Some(address),
+                Ok(Report::MailListening { address }) => mail = Some(address),
+                _ => return Err(start("the carrier", line)),
+            },
+            _ => return Err(DemoError::CarrierDied),
+        }
     };
     let listener = told.clone();
     tokio::spawn(async move {
@@ -247,11 +267,16 @@ async fn start_carrier() -> Result<(Child, Arc<Told>, SocketAddr), DemoError> {
             listener.lines.send_modify(|count| *count += 1);
         }
     });
-    Ok((child, told, address))
+    Ok(Carrier { child, told, carrier, mail })
 }
 
 /// The simulator's password is no secret, so it stands in the text.
-fn configuration(listen: SocketAddr, carrier: SocketAddr, folder: &std::path::Path) -> String {
+fn configuration(
+    listen: SocketAddr,
+    carrier: SocketAddr,
+    mail: SocketAddr,
+    folder: &std::path::Path,
+) -> String {
     let folder = folder.display();
     format!(
         r#"[api]
@@ -284,6 +309,11 @@ code_length = 4
 [accounts.default]
 pools = ["demo"]
 inbound_numbers = ["+74951250000"]
+
+[email]
+smtp = "smtp://{mail}"
+tls = "off"
+from = "Dozvon <noreply@dozvon.example>"
 
 [purposes.sign_up]
 workflow = ["incoming_call"]

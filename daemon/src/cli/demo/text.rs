@@ -45,17 +45,17 @@ pub(super) async fn prove(stage: &Stage) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Waits until the trunk took the text.
-async fn wait_sent(api: &Endpoint, mut object: Value) -> Result<Value, DemoError> {
+/// Waits until the text or letter was taken.
+pub(super) async fn wait_sent(api: &Endpoint, mut object: Value) -> Result<Value, DemoError> {
     while matches!(object["steps"][0]["status"].as_str(), Some("queued" | "sending")) {
         let (id, version) = (text(&object["id"]), text(&object["version"]));
         let path = format!("/v1/verifications/{id}?wait={WAIT_S}&after={version}");
-        object = expect("wait for the text", api.get(&path).await?)?;
+        object = expect("wait for what is sent", api.get(&path).await?)?;
     }
     match object["steps"][0]["status"].as_str() {
         Some("sent" | "delivered") => Ok(object),
         other => Err(DemoError::Missing(format!(
-            "the text was not taken: {}",
+            "what was sent was not taken: {}",
             other.unwrap_or("no step")
         ))),
     }
