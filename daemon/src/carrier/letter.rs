@@ -119,7 +119,8 @@ fn decode_words(value: &str) -> String {
     let mut after_encoded = false;
     for word in value.split(' ').filter(|word| !word.is_empty()) {
         let decoded = encoded_word(word);
-        if !shown.is_empty() && !(after_encoded && decoded.is_some()) {
+        let is_joined = shown.is_empty() || (after_encoded && decoded.is_some());
+        if !is_joined {
             shown.push(' ');
         }
         after_encoded = decoded.is_some();
