@@ -290,6 +290,9 @@ fn smpp(out: &mut Writer, link: &Smpp) {
     out.named_table("smpp", link.name.as_str());
     out.text("host", &host_port(&link.host));
     out.value("tls", link.tls);
+    if let Some(ca) = &link.ca {
+        out.text("ca", &ca.display());
+    }
     out.text("system_id", &link.system_id);
     if let Some(password) = &link.password {
         out.secret("password", password);

@@ -224,6 +224,7 @@ pub(crate) const SMPP: Schema = Schema {
     keys: &[
         key("host", TEXT),
         key("tls", FLAG),
+        key("ca", TEXT),
         key("system_id", TEXT),
         key("password", SECRET),
         key("system_type", TEXT),
@@ -390,7 +391,7 @@ mod tests {
                 shown += 1;
             }
         }
-        assert_eq!(shown, 153, "keys that the example shows");
+        assert_eq!(shown, 154, "keys that the example shows");
     }
 
     /// A date is what no key wants.

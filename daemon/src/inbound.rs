@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::AccountName;
 use dialplans::{E164, TrunkName};
+use serde_json::json;
 use sip::{Caller, CallerSource, IncomingCall, IncomingText, TextAnswer};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -15,7 +16,7 @@ use crate::channels::incoming_call;
 use crate::facts::Fact;
 use crate::ids::VerificationId;
 use crate::messages::{self, Arrived, Sender};
-use crate::store::{Applied, Apply, StoreError, VerificationFilter, Who};
+use crate::store::{Applied, Apply, News, NewsData, StoreError, VerificationFilter, Who};
 use crate::telemetry;
 use crate::ua_driver::Inbound;
 use crate::verification::machine::{Answer, Input};
@@ -120,6 +121,22 @@ async fn take_call(app: &App, trunk: TrunkName, call: &IncomingCall) {
     telemetry::inbound(&trunk, "call", verdict.as_str());
     let Heard { account, called, caller, .. } = heard;
     let account = account.map(|account| account.to_string());
+    if account.is_some() {
+        let number = |number: Option<E164>| number.map(|number| String::from(&*number.reveal()));
+        let data = json!({
+            "live": true,
+            "trunk": trunk.to_string(),
+            "called": number(called),
+            "caller": number(caller),
+            "verdict": verdict.as_str(),
+            "verification_id": verification_id.map(|id| id.to_string()),
+        });
+        let data = NewsData(data);
+        let news = News { kind: "call.received", account: account.clone(), data };
+        if let Err(error) = app.store().tell(news).await {
+            tracing::warn!(%error, %trunk, "nobody is told of a call from outside");
+        }
+    }
     app.facts().tell(Fact::CallReceived {
         trunk,
         account,

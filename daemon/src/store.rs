@@ -73,10 +73,12 @@ pub use message::{
     MessageCreated, MessageFilter, MessageStatus, Part, PartEvent, PartStatus,
 };
 pub use open::migrate;
-pub use texts::Submitted;
+pub use texts::{Submitted, SubmittedCode};
 pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
-pub use webhook::{Announce, DeliveryChange, Outgoing, Told, WebhookDelivery};
+pub use webhook::{
+    Announce, DELIVERY_LEASE, DeliveryChange, News, NewsData, Outgoing, Told, WebhookDelivery,
+};
 pub use write::{Applied, Apply, ApplyRefused, Create, CreateRefused, Created};
 pub use writer::Statistics;
 

@@ -36,7 +36,7 @@ use crate::ids::CallId;
 pub use inbound::Inbound;
 pub use sockets::BindError;
 pub use tls::{Roots, TlsClient, TlsError, TlsIdentity, TlsServer};
-pub use trunk_table::{TrunkStatus, TrunkTable};
+pub use trunk_table::{TrunkCounts, TrunkStatus, TrunkTable};
 
 /// Commands that may wait for the call loop. At 10 µs each the last waits 10 ms; more would
 /// hide an overload that the client should be told about.

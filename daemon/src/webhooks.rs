@@ -5,6 +5,7 @@ pub mod address;
 pub(crate) mod client;
 mod events;
 pub mod signature;
+mod trunks;
 mod worker;
 
 use std::fmt;
@@ -19,6 +20,9 @@ use crate::settings::{SecretError, password};
 use crate::store::{StoreError, Told};
 use client::Net;
 use signature::{SigningKey, SigningKeyError};
+
+/// What is told of trunks.
+const TRUNK_EVENTS: [&str; 2] = ["trunk.up", "trunk.down"];
 
 /// One webhook of the file with its secrets.
 pub struct Hook {
@@ -96,6 +100,9 @@ pub(crate) async fn start_with(app: &App, hooks: Vec<Hook>, net: Net) -> Result<
     app.store().announce_with(Arc::new(announce));
     for hook in hooks.iter() {
         app.tasks().spawn(worker::run(app.clone(), Arc::clone(hook), net.clone()));
+    }
+    if hooks.iter().any(|hook| TRUNK_EVENTS.iter().any(|kind| hook.settings.names(kind))) {
+        app.tasks().spawn(trunks::run(app.clone()));
     }
     Ok(())
 }

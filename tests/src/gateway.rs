@@ -51,6 +51,8 @@ pub struct Setup {
     checks: u8,
     sip_ip: IpAddr,
     ring_limit_s: u8,
+    log: &'static str,
+    shared: Option<String>,
 }
 
 impl Setup {
@@ -65,6 +67,8 @@ impl Setup {
             checks: 3,
             sip_ip: Ipv4Addr::LOCALHOST.into(),
             ring_limit_s: 4,
+            log: "trace",
+            shared: None,
         }
     }
 
@@ -137,6 +141,20 @@ impl Setup {
         self
     }
 
+    /// Logs what an operator sees, for loads under which every detail would be what is measured.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.log = "info";
+        self
+    }
+
+    /// Another node on a database that is there already.
+    #[must_use]
+    pub fn sharing(mut self, database_url: &str) -> Self {
+        self.shared = Some(database_url.to_owned());
+        self
+    }
+
     /// How many wrong codes a verification takes; 3 otherwise.
     #[must_use]
     pub fn checks(mut self, checks: u8) -> Self {
@@ -177,6 +195,7 @@ struct Files {
     api: Port,
     sip: Port,
     _media: Port,
+    log: &'static str,
 }
 
 impl Gateway {
@@ -401,9 +420,10 @@ impl Files {
     async fn write(setup: &Setup) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path = folder.path().display().to_string();
-        let database_url = match setup.engine {
-            Engine::Sqlite => format!("sqlite://{path}/dozvon.db"),
-            Engine::Postgres => Database::create().await.url,
+        let database_url = match (setup.engine, &setup.shared) {
+            (_, Some(shared)) => shared.clone(),
+            (Engine::Sqlite, None) => format!("sqlite://{path}/dozvon.db"),
+            (Engine::Postgres, None) => Database::create().await.url,
         };
         let (api, sip, media) = (Port::reserve(), Port::reserve(), Port::reserve());
         secret_file(folder.path(), "key", SECRET_KEY);
@@ -435,7 +455,7 @@ impl Files {
         ) + &setup.tables.replace("FOLDER", &path);
         let config = folder.path().join("dozvon.toml");
         std::fs::write(&config, text).expect("the folder is ours");
-        Self { folder, config, database_url, api, sip, _media: media }
+        Self { folder, config, database_url, api, sip, _media: media, log: setup.log }
     }
 
     async fn make_key(&self, account: &str) -> String {
@@ -456,7 +476,7 @@ impl Files {
     async fn run(&self) -> Process {
         let process = Process::start(binary(), ["run"], |command| {
             // What an operator may turn on is what the search for secrets must see.
-            command.arg("--config").arg(&self.config).env("RUST_LOG", "trace");
+            command.arg("--config").arg(&self.config).env("RUST_LOG", self.log);
         });
         process.line_with("listening on http://", START_LIMIT).await;
         process

@@ -4,6 +4,7 @@
 //! Helpers panic where a test could only fail anyway, and say what they waited for. A peer that is
 //! not installed is no failure: [`peers::lacking`] prints the reason and the test ends.
 
+pub mod backend;
 pub mod canary;
 pub mod capture;
 pub mod database;
@@ -11,6 +12,7 @@ pub mod gateway;
 pub mod http;
 pub mod kamailio;
 pub mod mail_server;
+pub mod npm;
 pub mod opensmtpd;
 pub mod peers;
 pub mod phones;
@@ -20,3 +22,4 @@ pub mod process;
 pub mod second_reader;
 pub mod sim;
 pub mod sipp;
+pub mod smpp_centre;

@@ -17,6 +17,10 @@ pub enum Peer {
     OpenSmtpd,
     /// Python's mail server, Debian's package `python3-aiosmtpd`.
     Aiosmtpd,
+    /// Debian's package `nodejs`.
+    Node,
+    /// Debian's package `npm`, which fetches a test's packages when it runs.
+    Npm,
 }
 
 impl Peer {
@@ -27,6 +31,8 @@ impl Peer {
             Self::Sipp => on_path("sipp"),
             Self::Kamailio => on_path("kamailio"),
             Self::KamailioTls => kamailio_module("tls.so"),
+            Self::Node => on_path("node"),
+            Self::Npm => on_path("npm"),
             Self::Postgres => postgres_folder().map(|folder| folder.join("postgres")),
             // Other mail servers have an `smtpd` too.
             Self::OpenSmtpd => on_path("smtpd").filter(|_| on_path("smtpctl").is_some()),

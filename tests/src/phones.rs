@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
@@ -24,10 +25,18 @@ impl Phones {
     /// # Panics
     /// When no socket can be bound.
     pub async fn ring() -> Self {
+        Self::slow(Duration::ZERO).await
+    }
+
+    /// The same on a network that takes so long for each answer to a text.
+    ///
+    /// # Panics
+    /// When no socket can be bound.
+    pub async fn slow(delay: Duration) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = socket.local_addr().expect("a bound socket has an address");
         let (sender, messages) = watch::channel(Vec::new());
-        let task = tokio::spawn(serve(socket, sender));
+        let task = tokio::spawn(serve(socket, sender, delay));
         Self { address, messages, task }
     }
 
@@ -79,19 +88,38 @@ pub fn user(message: &Captured, header: &str) -> String {
     behind.split_once('@').map_or(behind, |(user, _)| user).to_owned()
 }
 
-async fn serve(socket: UdpSocket, record: watch::Sender<Vec<Captured>>) {
+async fn serve(socket: UdpSocket, record: watch::Sender<Vec<Captured>>, delay: Duration) {
+    let (socket, record) = (Arc::new(socket), Arc::new(record));
     // The INVITE of each Call-ID: its 487 repeats it, not the CANCEL.
     let mut invites = HashMap::new();
     let mut buffer = vec![0; 65_536];
     while let Ok((length, remote)) = socket.recv_from(&mut buffer).await {
         let request = captured(Direction::Received, remote, buffer[..length].to_vec());
         let answers = answers(&request, &mut invites);
+        let is_late = !delay.is_zero() && request.method().as_deref() == Some("MESSAGE");
         record.send_modify(|messages| messages.push(request));
-        for answer in answers {
-            // A daemon that was killed has no socket to refuse with; the next one asks again.
-            let _ = socket.send_to(&answer, remote).await;
-            record.send_modify(|messages| messages.push(captured(Direction::Sent, remote, answer)));
+        let (socket, record) = (Arc::clone(&socket), Arc::clone(&record));
+        if is_late {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                send(&socket, &record, remote, answers).await;
+            });
+        } else {
+            send(&socket, &record, remote, answers).await;
         }
+    }
+}
+
+async fn send(
+    socket: &UdpSocket,
+    record: &watch::Sender<Vec<Captured>>,
+    remote: SocketAddr,
+    answers: Vec<Vec<u8>>,
+) {
+    for answer in answers {
+        // A daemon that was killed has no socket to refuse with; the next one asks again.
+        let _ = socket.send_to(&answer, remote).await;
+        record.send_modify(|messages| messages.push(captured(Direction::Sent, remote, answer)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[smpp.NAME]`: a message centre that takes texts over SMPP 3.4.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dialplans::TrunkName;
@@ -17,6 +18,8 @@ pub struct Smpp {
     pub host: HostPort,
     /// Whether the connection is under TLS, with the host's name in the certificate.
     pub tls: bool,
+    /// The authorities that may vouch for it, a PEM file; `None`: those of the system.
+    pub ca: Option<PathBuf>,
     /// Who we are, at most 15 octets.
     pub system_id: String,
     /// At most 8 octets; `None`: none is sent.

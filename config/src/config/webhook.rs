@@ -6,17 +6,22 @@ use crate::config::secret::SecretRef;
 use crate::name::{AccountName, WebhookName};
 
 /// Every event that is sent, by its type.
-pub const EVENT_TYPES: [&str; 10] = [
+pub const EVENT_TYPES: [&str; 15] = [
     "verification.created",
     "verification.step_changed",
     "verification.approved",
     "verification.failed",
     "verification.expired",
+    "call.rang",
+    "call.ended",
+    "call.received",
     "message.sent",
     "message.delivered",
     "message.failed",
     "message.received",
     "message.redirected",
+    "trunk.up",
+    "trunk.down",
 ];
 
 /// Where an account's events are sent.
@@ -42,6 +47,13 @@ impl Webhook {
     /// Whether it wants events of this type.
     pub fn wants(&self, event: &str) -> bool {
         self.events.iter().any(|glob| matches(glob, event))
+    }
+
+    /// Whether it wants events of this type of the gateway itself, which are no account's: they
+    /// have to be meant by their kind, as by `trunk.*`.
+    pub fn names(&self, event: &str) -> bool {
+        let kind = event.split_inclusive('.').next().unwrap_or_default();
+        self.events.iter().any(|glob| glob.starts_with(kind) && matches(glob, event))
     }
 }
 

@@ -65,6 +65,7 @@ fn read(section: &Section<'_>, faults: &mut Faults) -> Option<Smpp> {
     Some(Smpp {
         name: TrunkName::parse(section.name).ok()?,
         tls,
+        ca: section.path(faults, "ca"),
         password: secret::at(section, "password", faults),
         system_type: ascii(section, "system_type", SYSTEM_TYPE, faults).unwrap_or_default(),
         window: section.whole(faults, "window", 10, 1..=1_000),

@@ -115,7 +115,8 @@ fn act(
     }
     let account = settings.account(&verification.account).ok_or(PrepareError::RulesGone)?;
     let sender = account.senders.first().map(|sender| sender.reveal().to_owned());
-    let text = OutgoingText { message_id: dispatch_id, to, sender, text };
+    let proves = Some(verification.verification_id);
+    let text = OutgoingText { message_id: dispatch_id, to, sender, text, proves };
     Ok(Act { text, live: verification.live })
 }
 

@@ -128,32 +128,38 @@ pub(super) async fn get(
     Ok(reply::json(StatusCode::OK, &view(&call, &caller)))
 }
 
-fn view(call: &CallView, caller: &Caller) -> CallRecordView {
-    let own = caller.sees_numbers();
-    let (record, rang, target) = match &call.state {
-        CallState::Up { rang, target, .. } => (None, *rang, *target),
-        CallState::Ended(record) => (Some(record), record.rang, record.target),
-    };
-    CallRecordView {
-        id: call.call_id.to_string(),
-        live: call.live,
-        verification_id: call.verification_id.to_string(),
-        step: call.step_n,
-        attempt: call.attempt,
-        account: call.account.clone(),
-        trunk: call.trunk.to_string(),
-        to: number(&call.to, own),
-        caller_id: call.caller_id_masked.clone(),
-        created_at: call.created_at.to_string(),
-        ended_at: record.map(|record| record.ended_at.to_string()),
-        rang,
-        outcome: record.map(|record| record.outcome.as_str()),
-        status: record.and_then(|record| record.status),
-        q850: record.and_then(|record| record.q850),
-        retry_after_s: record.and_then(retry_after_s),
-        target: target.filter(|_| !own).map(|target| target.to_string()),
-        timeline: record.map(|record| timeline(&record.timeline)).unwrap_or_default(),
+impl CallRecordView {
+    /// Shows it with its number in full, or masked and with the trunk's address.
+    pub fn new(call: &CallView, own: bool) -> Self {
+        let (record, rang, target) = match &call.state {
+            CallState::Up { rang, target, .. } => (None, *rang, *target),
+            CallState::Ended(record) => (Some(record), record.rang, record.target),
+        };
+        Self {
+            id: call.call_id.to_string(),
+            live: call.live,
+            verification_id: call.verification_id.to_string(),
+            step: call.step_n,
+            attempt: call.attempt,
+            account: call.account.clone(),
+            trunk: call.trunk.to_string(),
+            to: number(&call.to, own),
+            caller_id: call.caller_id_masked.clone(),
+            created_at: call.created_at.to_string(),
+            ended_at: record.map(|record| record.ended_at.to_string()),
+            rang,
+            outcome: record.map(|record| record.outcome.as_str()),
+            status: record.and_then(|record| record.status),
+            q850: record.and_then(|record| record.q850),
+            retry_after_s: record.and_then(retry_after_s),
+            target: target.filter(|_| !own).map(|target| target.to_string()),
+            timeline: record.map(|record| timeline(&record.timeline)).unwrap_or_default(),
+        }
     }
+}
+
+fn view(call: &CallView, caller: &Caller) -> CallRecordView {
+    CallRecordView::new(call, caller.sees_numbers())
 }
 
 fn retry_after_s(record: &CallRecord) -> Option<u64> {

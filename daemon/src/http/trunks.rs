@@ -89,7 +89,7 @@ pub(super) async fn list(
     caller.require(Scope::Operator)?;
     parameters.finish()?;
     let table = app.driver().trunks();
-    let data = table.trunks.iter().map(view).collect();
+    let data = table.trunks.iter().map(TrunkView::new).collect();
     Ok(reply::json(StatusCode::OK, &List { data, next_cursor: None }))
 }
 
@@ -181,23 +181,26 @@ async fn command(
 
 fn shown(app: &App, name: &TrunkName) -> Result<Response, Problem> {
     let trunk = app.driver().trunk(name).ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(reply::json(StatusCode::OK, &view(&trunk)))
+    Ok(reply::json(StatusCode::OK, &TrunkView::new(&trunk)))
 }
 
-fn view(trunk: &TrunkStatus) -> TrunkView {
-    let counts = &trunk.counts;
-    TrunkView {
-        name: trunk.name.to_string(),
-        live: true,
-        state: state(trunk.state),
-        registration: trunk.registration.as_ref().map(|state| registration(trunk, state)),
-        calls_up: trunk.calls_up,
-        ended: counts.ended,
-        rang: counts.rang,
-        answered: counts.answered,
-        ring_ratio: (counts.ended > 0).then(|| counts.rang as f64 / counts.ended as f64),
-        pdd_ms: counts.mean_post_dial_delay().map(|mean| mean.as_millis() as u64),
-        ner: counts.network_effectiveness(),
+impl TrunkView {
+    /// Shows how it stands.
+    pub fn new(trunk: &TrunkStatus) -> Self {
+        let counts = &trunk.counts;
+        Self {
+            name: trunk.name.to_string(),
+            live: true,
+            state: state(trunk.state),
+            registration: trunk.registration.as_ref().map(|state| registration(trunk, state)),
+            calls_up: trunk.calls_up,
+            ended: counts.ended,
+            rang: counts.rang,
+            answered: counts.answered,
+            ring_ratio: (counts.ended > 0).then(|| counts.rang as f64 / counts.ended as f64),
+            pdd_ms: counts.mean_post_dial_delay().map(|mean| mean.as_millis() as u64),
+            ner: counts.network_effectiveness(),
+        }
     }
 }
 

@@ -94,8 +94,8 @@ async fn try_once(app: &App, message: &mut Message) -> Option<TextEnd> {
     let (Some(to), Some(text)) = (message.to.full(), message.text.clone()) else {
         return Some(TextEnd::Rejected("not_sendable".to_owned()));
     };
-    let outgoing =
-        OutgoingText { message_id: message.message_id, to, sender: message.sender.clone(), text };
+    let sender = message.sender.clone();
+    let outgoing = OutgoingText { message_id: message.message_id, to, sender, text, proves: None };
     let ready = match sender::reserve(app, &outgoing) {
         Ok(ready) => ready,
         Err(end) => return Some(end),

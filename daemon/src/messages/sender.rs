@@ -7,7 +7,7 @@ use dialplans::{DialError, E164, TrunkName};
 use sip::{MessageSummary, OutboundMessage, SendMessageError, UserPart, UserPartError};
 
 use crate::app::{App, Settings};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, VerificationId};
 use crate::messages::smpp;
 use crate::ua_driver::{MessageEnd, Reservation};
 
@@ -22,6 +22,9 @@ pub struct OutgoingText {
     pub sender: Option<String>,
     /// What.
     pub text: String,
+    /// The verification whose code it carries: a receipt is its news. `None`: nobody waits for
+    /// receipts.
+    pub proves: Option<VerificationId>,
 }
 
 /// What became of one try to send a text.

@@ -97,6 +97,8 @@ impl Needs {
             | Request::Unallocated(_)
             | Request::CreateApiKey(_)
             | Request::ChangeDelivery(_)
+            | Request::SubmittedCode(_)
+            | Request::Tell(_)
             | Request::Chore(_)
             | Request::Ping(_) => {}
         }

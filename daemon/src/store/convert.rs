@@ -219,13 +219,7 @@ pub(crate) fn call_row(
     call: &Call,
 ) -> CallRow {
     let id = call.call_id;
-    let number = match (verification.number(), &verification.to) {
-        (Some(number), _) => number.into(),
-        (None, StoredTarget::Number(blanked)) => blanked.clone(),
-        // Nobody calls a mailbox.
-        (None, StoredTarget::Mailbox(_)) => StoredNumber::Blanked(String::new()),
-    };
-    let to = NumberColumns::seal(keys, rng, CALL_TO, id.0, &number);
+    let to = NumberColumns::seal(keys, rng, CALL_TO, id.0, &verification.called());
     let dialled_sealed = call
         .dialled
         .as_ref()

@@ -30,6 +30,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
         "0004_directory",
         "0005_webhooks",
         "0006_inbound_parts",
+        "0007_receipts"
     ]
 );
 /// Postgres's.
@@ -42,6 +43,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
         "0004_directory",
         "0005_webhooks",
         "0006_inbound_parts",
+        "0007_receipts"
     ]
 );
 

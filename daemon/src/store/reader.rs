@@ -15,6 +15,7 @@ use crate::store::row::{
 };
 use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
+use crate::store::webhook::DELIVERY_LEASE;
 use crate::store::{MessageFilter, UserFilter, postgres, sqlite};
 use crate::verification::model::Verification;
 
@@ -323,9 +324,31 @@ impl Reader {
     pub(crate) async fn webhook_deliveries(
         &self,
         webhook: &str,
+        after: Timestamp,
         limit: u32,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        fetch!(self, fetch_all, WEBHOOK_DELIVERIES, webhook, i64::from(limit))
+        fetch!(self, fetch_all, WEBHOOK_DELIVERIES, webhook, after, i64::from(limit))
+    }
+
+    /// On Postgres it is a read that no other node is given.
+    pub(crate) async fn due_deliveries(
+        &self,
+        webhook: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        let limit = i64::from(limit);
+        match self {
+            Self::Sqlite(pool) => {
+                let due = || sqlx::query_as(sqlite::sql::DUE_DELIVERIES).bind(webhook).bind(now);
+                bounded(|| due().bind(limit).fetch_all(pool)).await
+            }
+            Self::Postgres(pool) => {
+                let sql = postgres::sql::CLAIM_DELIVERIES;
+                let due = || sqlx::query_as(sql).bind(webhook).bind(now).bind(limit);
+                bounded(|| due().bind(DELIVERY_LEASE).fetch_all(pool)).await
+            }
+        }
     }
 
     pub(crate) async fn is_webhook_disabled(

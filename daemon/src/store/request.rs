@@ -17,8 +17,9 @@ use crate::store::message::{
 use crate::store::retention::{Chore, ChoreReport};
 use crate::store::row::{ApiKeyRow, SignInRow, UnallocatedRow};
 use crate::store::sql_types::Key;
+use crate::store::texts::SubmittedCode;
 use crate::store::view::Who;
-use crate::store::webhook::DeliveryChange;
+use crate::store::webhook::{DeliveryChange, News};
 use crate::store::write::{Applied, Apply, Create, Created};
 use crate::verification::model::{Call, Channel, Step, StoredMailbox, StoredTarget};
 
@@ -59,6 +60,8 @@ pub(crate) enum Request {
     ChangePart(Box<Task<ChangePart, MessageChanged>>),
     ReceivePart(Box<Task<ReceivePartAsk, Vec<Given>>>),
     SettleParts(Task<SettleParts, Vec<Given>>),
+    SubmittedCode(Box<Task<SubmittedCode, ()>>),
+    Tell(Box<Task<News, ()>>),
     ChangeDelivery(Box<Task<DeliveryChange, ()>>),
     Unallocated(Task<UnallocatedRow, ()>),
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
@@ -82,6 +85,8 @@ impl Request {
             Self::ChangePart(task) => task.finish(failure),
             Self::ReceivePart(task) => task.finish(failure),
             Self::SettleParts(task) => task.finish(failure),
+            Self::SubmittedCode(task) => task.finish(failure),
+            Self::Tell(task) => task.finish(failure),
             Self::ChangeDelivery(task) => task.finish(failure),
             Self::Unallocated(task) => task.finish(failure),
             Self::CreateApiKey(task) => task.finish(failure),

@@ -269,6 +269,8 @@ row! {
         message_id: MessageId,
         part: i32,
         submitted_at: Timestamp,
+        verification_id: Option<VerificationId>,
+        parts: Option<i32>,
     }
 }
 

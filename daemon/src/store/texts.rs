@@ -1,7 +1,9 @@
 //! Texts, as the rest of the daemon asks for them.
 
+use dialplans::TrunkName;
+
 use crate::clock::Timestamp;
-use crate::ids::MessageId;
+use crate::ids::{MessageId, VerificationId};
 use crate::store::message::{
     self, ChangeMessage, ChangePart, CreateMessage, Message, MessageChanged, MessageCreated,
     MessageFilter,
@@ -18,6 +20,26 @@ pub struct Submitted {
     pub message_id: MessageId,
     /// Which part, from 0.
     pub part: usize,
+    /// The verification whose code it carried, and in how many parts; `message_id` is the
+    /// text's own id then, and no text is stored. `None`: a text that is.
+    pub code: Option<(VerificationId, usize)>,
+}
+
+/// A part of a code's text that a message centre took.
+#[derive(Clone, Debug)]
+pub struct SubmittedCode {
+    /// Over which message centre.
+    pub link: TrunkName,
+    /// Under which id.
+    pub remote_id: String,
+    /// Whose code.
+    pub verification_id: VerificationId,
+    /// The text's own id.
+    pub dispatch_id: MessageId,
+    /// Which part, from 0.
+    pub part: usize,
+    /// In how many parts it goes.
+    pub parts: usize,
 }
 
 impl Store {
@@ -78,6 +100,11 @@ impl Store {
         self.ask_patiently(|task| Request::ChangePart(Box::new(task)), change).await
     }
 
+    /// Keeps under which id a part of a code's text was taken, so that its receipt is known.
+    pub async fn submitted_code(&self, submitted: SubmittedCode) -> Result<(), StoreError> {
+        self.ask_patiently(|task| Request::SubmittedCode(Box::new(task)), submitted).await
+    }
+
     /// Texts whose parts still wait for receipts and whose validity ended in this span, the
     /// earliest first, at most `limit`.
     pub async fn overdue_messages(
@@ -104,6 +131,7 @@ impl Store {
                 remote_id: row.remote_id,
                 message_id: row.message_id,
                 part: part(row.part),
+                code: row.verification_id.map(|id| (id, row.parts.map_or(1, part))),
             })
             .collect())
     }

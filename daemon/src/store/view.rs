@@ -5,7 +5,9 @@ use sip::{CallOutcome, UserPart};
 
 use crate::clock::Timestamp;
 use crate::ids::{CallId, VerificationId};
-use crate::verification::model::{CallState, Channel, StoredNumber, VerificationStatus};
+use crate::verification::model::{
+    Call, CallState, Channel, Step, StoredNumber, Verification, VerificationStatus,
+};
 
 /// Who asks. What is not theirs is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +126,25 @@ pub struct CallView {
     pub created_at: Timestamp,
     /// How it stands.
     pub state: CallState,
+}
+
+impl CallView {
+    /// The record of a verification's own call.
+    pub fn of(verification: &Verification, step: &Step, call: &Call) -> Self {
+        Self {
+            call_id: call.call_id,
+            verification_id: verification.verification_id,
+            step_n: step.n,
+            account: verification.account.clone(),
+            live: verification.live,
+            attempt: call.attempt,
+            trunk: call.trunk.clone(),
+            to: verification.called(),
+            caller_id_masked: call.caller_id_masked.clone(),
+            created_at: call.created_at,
+            state: call.state.clone(),
+        }
+    }
 }
 
 /// A call that was up when its process died.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -17,6 +18,10 @@ use crate::store::sql_types::Key;
 use crate::store::{Store, StoreError};
 use crate::verification::model::Verification;
 
+/// How long a node has for one try: longer than a try may take, and what is left of it is how
+/// late another node takes up what a dead one had begun.
+pub const DELIVERY_LEASE: Duration = Duration::from_secs(20);
+
 pub(crate) const BODY: SealedColumn = SealedColumn("webhook_delivery.body");
 
 /// What a batch changes.
@@ -26,6 +31,29 @@ pub enum Told<'a> {
     Message(Option<&'a Message>, &'a Message),
     /// A verification; `None`: it is new.
     Verification(Option<&'a Verification>, &'a Verification),
+    /// Something that is in no other table.
+    News(&'a News),
+}
+
+/// Something that is told and stands in no other table.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The type of the event.
+    pub kind: &'static str,
+    /// Whose; `None`: the gateway's own.
+    pub account: Option<String>,
+    /// What it is. Not for logs.
+    pub data: NewsData,
+}
+
+/// What stands in an event. Never prints: a number may.
+#[derive(Clone)]
+pub struct NewsData(pub serde_json::Value);
+
+impl fmt::Debug for NewsData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewsData(***)")
+    }
 }
 
 /// An event for one webhook. Never prints: a text stands in it.
@@ -137,13 +165,36 @@ impl Store {
         Arc::clone(&self.0.announcer.woken).notified_owned()
     }
 
-    /// The deliveries to one webhook that have not ended, those first that are tried first.
+    /// Stores the events of something that stands in no other table; nothing when nobody makes
+    /// events.
+    pub async fn tell(&self, news: News) -> Result<(), StoreError> {
+        if self.0.announcer.get().is_none() {
+            return Ok(());
+        }
+        self.ask(|task| Request::Tell(Box::new(task)), news).await
+    }
+
+    /// The deliveries to one webhook that have not ended and are tried after this moment, those
+    /// first that are tried first.
     pub async fn webhook_deliveries(
         &self,
         webhook: &str,
+        after: Timestamp,
         limit: u32,
     ) -> Result<Vec<WebhookDelivery>, StoreError> {
-        let rows = self.0.reader.webhook_deliveries(webhook, limit).await?;
+        let rows = self.0.reader.webhook_deliveries(webhook, after, limit).await?;
+        rows.into_iter().map(|row| delivery(&self.0.keys, row)).collect()
+    }
+
+    /// The deliveries to one webhook that are due. Where several nodes share the database each is
+    /// given to one of them, which has [`DELIVERY_LEASE`] to write down what its try came to.
+    pub async fn due_deliveries(
+        &self,
+        webhook: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<WebhookDelivery>, StoreError> {
+        let rows = self.0.reader.due_deliveries(webhook, now, limit).await?;
         rows.into_iter().map(|row| delivery(&self.0.keys, row)).collect()
     }
 

@@ -26,20 +26,26 @@ pub(crate) fn decode_planned(text: &str) -> Option<Vec<Planned>> {
     text.split_whitespace().map(planned).collect()
 }
 
-/// `[[id, created, "queued"], [id, created, "sent", ended, detail]]`; nothing for none.
+/// `[[id, created, "queued"], [id, created, "sent", ended, detail]]`; nothing for none. Behind
+/// them stands the list of the parts that have arrived, when there are any.
 pub(crate) fn encode_dispatches(dispatches: &[Dispatch]) -> String {
     if dispatches.is_empty() {
         return String::new();
     }
     let value = |dispatch: &Dispatch| {
         let (id, created) = (dispatch.dispatch_id.to_string(), dispatch.created_at.as_millis());
-        match &dispatch.state {
-            DispatchState::Queued => json!([id, created, QUEUED]),
-            DispatchState::Sending => json!([id, created, SENDING]),
+        let mut values = match &dispatch.state {
+            DispatchState::Queued => vec![json!(id), json!(created), json!(QUEUED)],
+            DispatchState::Sending => vec![json!(id), json!(created), json!(SENDING)],
             DispatchState::Ended { at, outcome, detail } => {
-                json!([id, created, outcome.as_str(), at.as_millis(), detail])
+                let (outcome, at) = (outcome.as_str(), at.as_millis());
+                vec![json!(id), json!(created), json!(outcome), json!(at), json!(detail)]
             }
+        };
+        if !dispatch.arrived.is_empty() {
+            values.push(json!(dispatch.arrived));
         }
+        Value::Array(values)
     };
     Value::Array(dispatches.iter().map(value).collect()).to_string()
 }
@@ -64,7 +70,10 @@ fn dispatch(value: &[Value]) -> Option<Dispatch> {
             detail: text(4)?.to_owned(),
         },
     };
-    Some(Dispatch { dispatch_id: text(0)?.parse().ok()?, created_at: time(1)?, state })
+    let arrived = value.last().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let part = |part: &Value| usize::try_from(part.as_u64()?).ok();
+    let arrived = arrived.iter().map(part).collect::<Option<_>>()?;
+    Some(Dispatch { dispatch_id: text(0)?.parse().ok()?, created_at: time(1)?, state, arrived })
 }
 
 #[cfg(test)]
@@ -89,7 +98,9 @@ mod tests {
         let mut states = vec![DispatchState::Queued, DispatchState::Sending];
         states.extend(DispatchOutcome::ALL.iter().copied().map(ended));
         let with_state = |state| Dispatch { state, ..Dispatch::queued(MessageId(9), Timestamp(5)) };
-        let dispatches: Vec<_> = states.into_iter().map(with_state).collect();
+        let mut dispatches: Vec<_> = states.into_iter().map(with_state).collect();
+        dispatches[1].arrived = vec![0];
+        dispatches[2].arrived = vec![2, 1];
         assert_eq!(decode_dispatches(&encode_dispatches(&dispatches)), Some(dispatches));
         assert_eq!(decode_dispatches(""), Some(Vec::new()));
     }

@@ -101,6 +101,20 @@ pub enum Input {
         /// The exact word.
         detail: String,
     },
+    /// What a receipt tells of one part of a text that was submitted. Recorded also after the
+    /// verification has ended.
+    Receipt {
+        /// Which text.
+        dispatch_id: MessageId,
+        /// Which part, from 0.
+        part: usize,
+        /// Of how many.
+        parts: usize,
+        /// Whether the phone has it; false: it will not arrive.
+        delivered: bool,
+        /// The exact word.
+        detail: String,
+    },
     /// What is known of a call that is up. Facts only accumulate: a target, a CSeq or a ringing
     /// signal once known stays known.
     Progress {

@@ -89,6 +89,9 @@ impl Verification {
             Input::Dispatched { dispatch_id, outcome, detail } => {
                 self.dispatched(now, *dispatch_id, *outcome, detail)
             }
+            Input::Receipt { dispatch_id, part, parts, delivered, detail } => {
+                self.receipt(now, *dispatch_id, (*part, *parts), *delivered, detail)
+            }
             Input::Progress { call_id, target, cseq, ringing, cancelled } => {
                 self.progress(*call_id, *target, *cseq, *ringing, *cancelled)
             }

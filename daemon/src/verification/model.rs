@@ -238,6 +238,16 @@ impl Verification {
         self.targets().find_map(StoredTarget::number)
     }
 
+    /// The number that calls reach, as far as it is kept.
+    pub fn called(&self) -> StoredNumber {
+        match (self.number(), &self.to) {
+            (Some(number), _) => number.into(),
+            (None, StoredTarget::Number(blanked)) => blanked.clone(),
+            // Nobody calls a mailbox.
+            (None, StoredTarget::Mailbox(_)) => StoredNumber::Blanked(String::new()),
+        }
+    }
+
     /// The mailbox that mails reach.
     pub fn mailbox(&self) -> Option<&EmailAddress> {
         self.targets().find_map(StoredTarget::mailbox)
@@ -307,6 +317,8 @@ pub struct Dispatch {
     pub created_at: Timestamp,
     /// How it stands.
     pub state: DispatchState,
+    /// The parts of it that the phone has, from 0, in the order of their receipts.
+    pub arrived: Vec<usize>,
 }
 
 /// How a text or mail that carries a code stands.
@@ -330,7 +342,7 @@ pub enum DispatchState {
 impl Dispatch {
     /// One that waits to be handed on.
     pub fn queued(dispatch_id: MessageId, created_at: Timestamp) -> Self {
-        Self { dispatch_id, created_at, state: DispatchState::Queued }
+        Self { dispatch_id, created_at, state: DispatchState::Queued, arrived: Vec::new() }
     }
 
     /// Whether no end is known.

@@ -38,17 +38,14 @@ pub(super) async fn run(app: App, hook: Arc<Hook>, net: Net) {
     while !hook.is_disabled() {
         // Before it is looked, so that nothing is stored unheard between the two.
         let announced = app.store().announced();
-        let wait = match app.store().webhook_deliveries(hook.name(), AT_ONCE).await {
-            Ok(waiting) => {
-                let next = waiting.first().map(|delivery| delivery.next_at);
-                if next.is_some_and(|next| next <= app.now()) {
-                    tokio::select! {
-                        () = send_due(&app, &hook, &net, waiting) => continue,
-                        () = app.stop().cancelled() => return,
-                    }
+        let wait = match look(&app, &hook).await {
+            Ok(Look::Due(due)) => {
+                tokio::select! {
+                    () = send_due(&app, &hook, &net, due) => continue,
+                    () = app.stop().cancelled() => return,
                 }
-                next.map_or(LOOK, |next| app.clock().until(next).min(LOOK))
             }
+            Ok(Look::Wait(wait)) => wait,
             Err(StoreError::Closed) => return,
             Err(_logged_where_it_was_met) => LOOK,
         };
@@ -60,10 +57,31 @@ pub(super) async fn run(app: App, hook: Arc<Hook>, net: Net) {
     }
 }
 
-async fn send_due(app: &App, hook: &Arc<Hook>, net: &Net, waiting: Vec<WebhookDelivery>) {
+/// What there is to do.
+enum Look {
+    /// These are due, and ours.
+    Due(Vec<WebhookDelivery>),
+    /// Nothing for so long.
+    Wait(Duration),
+}
+
+async fn look(app: &App, hook: &Hook) -> Result<Look, StoreError> {
+    let now = app.now();
+    let due = app.store().due_deliveries(hook.name(), now, AT_ONCE).await?;
+    if !due.is_empty() {
+        return Ok(Look::Due(due));
+    }
+    // What is due and another node's comes back to us, if at all, when its lease ends: the next
+    // look is soon enough.
+    let later = app.store().webhook_deliveries(hook.name(), now, 1).await?;
+    let next = later.first().map(|delivery| delivery.next_at);
+    Ok(Look::Wait(next.map_or(LOOK, |next| app.clock().until(next).min(LOOK))))
+}
+
+async fn send_due(app: &App, hook: &Arc<Hook>, net: &Net, due: Vec<WebhookDelivery>) {
     let now = app.now();
     let mut posts = JoinSet::new();
-    for delivery in waiting.into_iter().filter(|delivery| delivery.next_at <= now) {
+    for delivery in due {
         let (app, hook, net) = (app.clone(), Arc::clone(hook), net.clone());
         posts.spawn(async move {
             let answer = send(&hook, &net, now, &delivery).await;

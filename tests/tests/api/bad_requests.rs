@@ -70,6 +70,10 @@ fn broken_bodies() -> Vec<(&'static str, Vec<u8>, Expected)> {
         ("two values", b"{} {}".to_vec(), malformed),
         ("latin 1", b"{\"to\": \"\xe9\"}".to_vec(), malformed),
         ("half a surrogate", b"{\"to\": \"\\ud800\"}".to_vec(), malformed),
+        ("its other half alone", half_a_text("\\udc00"), malformed),
+        ("both halves the wrong way round", half_a_text("\\udc00\\ud83d"), malformed),
+        ("half a surrogate at a text's end", half_a_text("ok \\ud83d"), malformed),
+        ("half a surrogate in bytes", half_a_text_in_bytes(), malformed),
         ("ten thousand brackets", vec![b'['; 10_000], malformed),
         ("a megabyte", vec![b' '; 1 << 20], problem(413, "body-too-large")),
         (
@@ -81,6 +85,19 @@ fn broken_bodies() -> Vec<(&'static str, Vec<u8>, Expected)> {
         ("a text", b"\"+79161230000\"".to_vec(), invalid("")),
         ("null", b"null".to_vec(), invalid("")),
     ]
+}
+
+/// A text that is otherwise right.
+fn half_a_text(text: &str) -> Vec<u8> {
+    format!("{{\"to\": \"{NUMBER}\", \"text\": \"{text}\"}}").into_bytes()
+}
+
+/// U+D83D as if it were a character of UTF-8 (CESU-8).
+fn half_a_text_in_bytes() -> Vec<u8> {
+    let mut body = half_a_text("?");
+    let at = body.iter().rposition(|byte| *byte == b'?').expect("it is there");
+    body.splice(at..=at, [0xed, 0xa0, 0xbd]);
+    body
 }
 
 fn with(field: &str, value: Value) -> Value {
@@ -169,6 +186,21 @@ fn wrong_messages() -> Vec<(Value, Expected)> {
         ),
         (json!({"to": NUMBER, "text": "hello", "sender": 5}), invalid("/sender")),
         (text(json!("я".repeat(2000))), problem(422, "text-too-long")),
+        (text(json!("a".repeat(1001))), problem(422, "text-too-long")),
+        (text(json!("a\0b")), invalid("/text")),
+        (text(json!("\u{1b}[31mred")), invalid("/text")),
+        (text(json!("bell\u{7}")), invalid("/text")),
+        (text(json!("delete\u{7f}")), invalid("/text")),
+        (text(json!("next line\u{85}")), invalid("/text")),
+        (json!({"to": NUMBER, "template": "no\ttemplate"}), invalid("/template")),
+        (
+            json!({"to": NUMBER, "template": "default", "variables": {"k": "a\r\nb"}}),
+            invalid("/variables/k"),
+        ),
+        (json!({"to": NUMBER, "text": "a", "template": "default"}), invalid("/template")),
+        (json!({"to": NUMBER, "text": "a", "reference": "a\r\nb"}), invalid("/reference")),
+        (json!({"to": NUMBER, "text": "a", "valid_for_s": 29}), invalid("/valid_for_s")),
+        (json!({"to": NUMBER, "text": "a", "valid_for_s": 86_401}), invalid("/valid_for_s")),
     ]
 }
 
@@ -238,7 +270,7 @@ async fn every_bad_request_is_a_problem_and_nothing_is_stored(engine: Engine) {
     }
     cases += wrong_headers(gateway.api()).await;
     cases += foreign_ids(&other, &id).await;
-    assert_eq!(cases, 12 * 2 + 30 + 17 + 10 + 18 + 9 + 4);
+    assert_eq!(cases, 16 * 2 + 30 + 17 + 22 + 18 + 9 + 4);
 
     assert_eq!(rows(gateway.database_url()).await, before, "rows of the tables");
     assert_eq!(phones.messages().len(), heard, "the carrier heard something");

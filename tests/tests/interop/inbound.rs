@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use dozvon_tests::backend::Backend;
 use dozvon_tests::capture::{Captured, ladder, received, requests};
 use dozvon_tests::gateway::{Engine, Gateway, Setup, last_step};
 use dozvon_tests::kamailio::{Account, Kamailio};
@@ -20,6 +21,7 @@ const OURS: &str = "\n[accounts.default]\npools = [\"all\"]\ndefault_region = \"
                     [purposes.sign_up]\nworkflow = [\"incoming_call\"]\n";
 
 struct Stage {
+    backend: Backend,
     account: Account,
     kamailio: Kamailio,
     gateway: Gateway,
@@ -36,9 +38,12 @@ impl Stage {
         let kamailio = Kamailio::start(&account, nobody).await;
         let setup = Setup::new(Engine::Sqlite);
         let setup = setup.registered_trunk("north", kamailio.address(), &account);
-        let gateway = Gateway::start(setup.with("cli_trusted = true\n").with(OURS)).await;
+        let backend = Backend::listen().await;
+        let events = backend.section("\"message.received\", \"call.received\"");
+        let setup = setup.with("cli_trusted = true\n").with(OURS).with(&events);
+        let gateway = Gateway::start(setup).await;
         gateway.registered().await;
-        Some(Self { account, kamailio, gateway })
+        Some(Self { backend, account, kamailio, gateway })
     }
 
     /// A phone that plays this scenario once towards one of our numbers.
@@ -132,6 +137,13 @@ async fn a_cyrillic_text_through_kamailio_is_stored_and_then_accepted() {
     for (field, value) in [("status", "received"), ("to", "+74951250003"), ("trunk", "north")] {
         assert_eq!(texts[0][field], value, "{listed:#}");
     }
+    let posted = stage.backend.until(LIMIT, "event", |posted| !posted.is_empty()).await;
+    let event = posted[0].event();
+    assert_eq!((event["type"].as_str(), posted.len()), (Some("message.received"), 1));
+    assert_eq!(
+        (&event["data"]["id"], &event["data"]["text"]),
+        (&texts[0]["id"], &texts[0]["text"])
+    );
 }
 
 /// The milliseconds of the day in `2026-01-31T10:20:30.456Z`.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dozvon_tests::backend::Backend;
 use dozvon_tests::capture::{Captured, Direction, ladder, requests};
 use dozvon_tests::gateway::{Engine, Gateway, POOL_PREFIX, Setup, code_of, last_call, last_step};
 use dozvon_tests::kamailio::{Account, Kamailio};
@@ -15,6 +16,7 @@ use serde_json::json;
 const LIMIT: Duration = Duration::from_secs(20);
 
 struct Stage {
+    backend: Backend,
     handset: Sipp,
     kamailio: Kamailio,
     gateway: Gateway,
@@ -30,9 +32,10 @@ impl Stage {
         let kamailio = Kamailio::start(&account, handset.address()).await;
         let setup = Setup::new(Engine::Sqlite);
         let setup = setup.registered_trunk("north", kamailio.address(), &account);
-        let gateway = Gateway::start(setup).await;
+        let backend = Backend::listen().await;
+        let gateway = Gateway::start(setup.with(&backend.section("\"message.*\""))).await;
         gateway.registered().await;
-        Some(Self { handset, kamailio, gateway })
+        Some(Self { backend, handset, kamailio, gateway })
     }
 
     /// What passed between Kamailio and us, once `condition` holds for it.
@@ -143,6 +146,10 @@ async fn a_cyrillic_text_is_accepted_with_202() {
         seen = stage.gateway.api().get(&wait).await.expect(200).json();
     }
     assert_eq!(seen["status"], "sent", "202 is accepted and not delivered: {seen:#}");
+    let posted = stage.backend.until(LIMIT, "event", |posted| !posted.is_empty()).await;
+    let event = posted[0].event();
+    assert_eq!((&event["type"], &event["data"]["id"]), (&json!("message.sent"), &seen["id"]));
+    assert_eq!((posted.len(), &event["data"]["text"]), (1, &json!(TEXT)));
 }
 
 #[tokio::test]

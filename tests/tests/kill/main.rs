@@ -1,6 +1,8 @@
 //! kill -9 while phones ring: what was accepted is kept, what rings is cancelled, nobody is dialled
 //! twice.
 
+mod texts;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -141,7 +141,7 @@ impl Bench {
     async fn with_config(room: usize, config: String) -> Self {
         canary::watch();
         let folder = tempfile::tempdir().unwrap();
-        let (app, script) = open(&folder, room, &config).await;
+        let (app, script) = open(&folder, room, &config, Clock::system()).await;
         let router = crate::http::router(&app);
         let mut bench = Self { app, script, router, folder, config, key: String::new() };
         bench.key = bench.make_key(Some("default"), true, "verify,messages,calls").await;
@@ -155,9 +155,14 @@ impl Bench {
 
     /// The process dies, and another starts on its database.
     pub(super) async fn restart(&mut self) {
+        self.restart_at(Clock::system()).await;
+    }
+
+    /// The same, at another time of day.
+    pub(super) async fn restart_at(&mut self, clock: Clock) {
         self.app.stop().cancel();
         self.app.store().close().await;
-        let (app, script) = open(&self.folder, 64, &self.config).await;
+        let (app, script) = open(&self.folder, 64, &self.config, clock).await;
         self.router = crate::http::router(&app);
         (self.app, self.script) = (app, script);
     }
@@ -275,12 +280,11 @@ pub(super) fn with_idempotency(mut request: Request<Body>, key: &str) -> Request
     request
 }
 
-async fn open(folder: &TempDir, room: usize, text: &str) -> (App, Script) {
+async fn open(folder: &TempDir, room: usize, text: &str, clock: Clock) -> (App, Script) {
     let source = Source { name: "test.toml", text };
     let config = config::parse(&[source]).unwrap_or_else(|report| panic!("{report}")).config;
     let location = Location::Sqlite(folder.path().join("dozvon.db"));
     let randomness = Randomness::from_system().unwrap();
-    let clock = Clock::system();
     let keys = Keys::derive(&SecretKey::parse(&[7; 32]).unwrap());
     migrate(&location).await.unwrap();
     let seals = randomness.stream(Stream::Seals);

@@ -21,13 +21,13 @@ use crate::verification::model::CallVerdict;
 const HANDLE: TrunkHandle = TrunkHandle { shard: 0, index: 0 };
 
 /// A trunk over which things come in.
-struct Outside {
+pub(super) struct Outside {
     inbound: mpsc::Sender<Inbound>,
     facts: broadcast::Receiver<Fact>,
 }
 
 impl Outside {
-    fn of(bench: &Bench) -> Self {
+    pub(super) fn of(bench: &Bench) -> Self {
         let (inbound, heard) = mpsc::channel(8);
         let facts = bench.app.facts().hear();
         tokio::spawn(inbound::run(bench.app.clone(), heard));
@@ -35,7 +35,7 @@ impl Outside {
     }
 
     /// Somebody calls; what it came to.
-    async fn call(&mut self, trunk: &str, caller: Caller, called: &str) -> CallVerdict {
+    pub(super) async fn call(&mut self, trunk: &str, caller: Caller, called: &str) -> CallVerdict {
         let called = UserPart::new(called).ok();
         let call = IncomingCall { trunk: HANDLE, called, caller, at: Instant::now() };
         let (trunk, call) = (TrunkName::parse(trunk).unwrap(), Box::new(call));
@@ -62,7 +62,7 @@ impl Outside {
     }
 }
 
-fn shown(user: &str, source: CallerSource) -> Caller {
+pub(super) fn shown(user: &str, source: CallerSource) -> Caller {
     Caller::Shown { user: UserPart::new(user).unwrap(), source }
 }
 

@@ -26,6 +26,7 @@ fn code(bench: &Bench) -> Result<ReadyText, TextEnd> {
         to: NUMBER.parse().unwrap(),
         sender: Some("EXAMPLE".to_owned()),
         text: "4711".to_owned(),
+        proves: None,
     };
     messages::reserve(&bench.app, &text)
 }
@@ -171,4 +172,51 @@ async fn a_text_of_too_many_parts_is_refused_before_it_is_stored() {
     let body = json!({"to": NUMBER, "text": "a".repeat(1531)});
     bench.post("/v1/messages", body).await.expect_problem(422, "text-too-long");
     send(&bench, &"a".repeat(1530)).await;
+}
+
+/// A code in two parts: the letter makes it UCS-2.
+const LONG_WORDING: &str = "[templates.long]\nru = \"Код {code}: никому, никогда и ни при каких \
+    обстоятельствах не сообщайте его, даже если вас об этом просят.\"\n";
+
+#[tokio::test]
+async fn a_code_is_delivered_when_the_receipts_of_all_its_parts_have_come() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&(centre.section() + LONG_WORDING)).await;
+    let mut peer = centre.accept().await;
+    let body = json!({"to": NUMBER, "channels": ["sms"], "template": "long", "locale": "ru"});
+    let created = bench.post("/v1/verifications", body).await.expect(StatusCode::CREATED).json();
+    let id = created["id"].as_str().unwrap();
+    for (part, remote) in [(1, "00C8"), (2, "201")] {
+        let (sequence, submit) = peer.submit().await;
+        assert_eq!(submit.short_message()[4..6], [2, part]);
+        assert_eq!(u8::from(submit.registered_delivery), 1, "a receipt is asked for");
+        peer.take(sequence, remote).await;
+    }
+    bench.until(id, |seen| seen["steps"][0]["status"] == "sent").await;
+    for _ in 0..2 {
+        assert_eq!(peer.receipt(PHONE, "200", "DELIVRD").await, CommandStatus::EsmeRok);
+    }
+    let seen = bench.get(&format!("/v1/verifications/{id}")).await.json();
+    assert_eq!(seen["steps"][0]["status"], "sent", "one part is missing");
+    peer.receipt(PHONE, "0000000201", "DELIVRD").await;
+    let seen = bench.until(id, |seen| seen["steps"][0]["status"] == "delivered").await;
+    assert_eq!(seen["steps"][0]["detail"], "receipt");
+}
+
+#[tokio::test]
+async fn a_code_that_will_not_arrive_fails_its_step() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&centre.section()).await;
+    let mut peer = centre.accept().await;
+    let body = json!({"to": NUMBER, "channels": ["sms"]});
+    let created = bench.post("/v1/verifications", body).await.expect(StatusCode::CREATED).json();
+    let id = created["id"].as_str().unwrap();
+    let (sequence, _) = peer.submit().await;
+    peer.take(sequence, "7").await;
+    peer.receipt(PHONE, "7", "UNDELIV").await;
+    let seen = bench.until(id, |seen| seen["status"] != "pending").await;
+    assert_eq!(
+        (&seen["status"], &seen["steps"][0]["status"]),
+        (&json!("failed"), &json!("failed"))
+    );
 }

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
+use dialplans::TrunkState;
 use serde_json::{Value, json};
-use sip::{MessageHandle, MessageSummary};
+use sip::{CallOutcome, CallerSource, MessageHandle, MessageSummary};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::bench::{Bench, NUMBER, PATIENCE};
+use super::inbound::{Outside, shown};
+use crate::clock::{Clock, Timestamp};
 use crate::ua_driver::MessageEnd;
 use crate::ua_driver::scripted::Asked;
 use crate::webhooks::client::Net;
@@ -37,6 +40,25 @@ impl Backend {
     fn section(&self) -> String {
         let address = self.0.local_addr().unwrap();
         section(&format!("http://{address}/hooks?a=b"), "allow_private = true")
+    }
+
+    fn section_of(&self, events: &str) -> String {
+        let address = self.0.local_addr().unwrap();
+        section_of(events, &format!("http://{address}/"), "allow_private = true")
+    }
+
+    /// Takes so many events and answers their types, sorted, with what stands in them.
+    async fn take(&self, count: usize) -> Vec<(String, Value)> {
+        let mut events = Vec::new();
+        for _ in 0..count {
+            let posted = self.next().await;
+            let event = posted.json();
+            let kind = event["type"].as_str().unwrap().to_owned();
+            events.push((kind, event["data"].clone()));
+            posted.answer("204 No Content").await;
+        }
+        events.sort_by(|(one, _), (other, _)| one.cmp(other));
+        events
     }
 
     async fn next(&self) -> Posted {
@@ -78,9 +100,13 @@ fn field(head: &str, name: &str) -> String {
 }
 
 fn section(url: &str, more: &str) -> String {
+    section_of("message.*", url, more)
+}
+
+fn section_of(events: &str, url: &str, more: &str) -> String {
     format!(
         "[webhooks.crm]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n\
-         previous_secret = \"{OLD_SECRET}\"\nevents = [\"message.*\"]\n{more}\n"
+         previous_secret = \"{OLD_SECRET}\"\nevents = [\"{events}\"]\n{more}\n"
     )
 }
 
@@ -103,7 +129,7 @@ async fn send(bench: &mut Bench, to: &str) -> String {
 }
 
 async fn waiting(bench: &Bench) -> Vec<u32> {
-    let deliveries = bench.app.store().webhook_deliveries("crm", 10).await.unwrap();
+    let deliveries = bench.app.store().webhook_deliveries("crm", Timestamp(0), 10).await.unwrap();
     deliveries.iter().map(|delivery| delivery.attempts).collect()
 }
 
@@ -195,4 +221,82 @@ async fn a_name_that_turns_to_this_host_is_not_reached_there() {
     until_waiting(&bench, &[1, 1]).await;
     assert_eq!(*asked.lock().unwrap(), 2, "one resolution for each try");
     assert_eq!(*reached.lock().unwrap(), [public], "connects to this host: 0");
+}
+
+fn kinds(events: &[(String, Value)]) -> Vec<&str> {
+    events.iter().map(|(kind, _)| kind.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_verification_and_its_call_are_told_from_the_beginning_to_the_end() {
+    let backend = Backend::listen().await;
+    let mut bench = bench(&backend.section_of("*"), Net::system()).await;
+    let id = bench.create(NUMBER).await;
+    let call = bench.script.call().await;
+    let shown = call.shown();
+    let created = backend.take(1).await;
+    assert_eq!((kinds(&created), &created[0].1["id"]), (vec!["verification.created"], &json!(id)));
+    call.ring();
+    let rang = backend.take(2).await;
+    assert_eq!(kinds(&rang), ["call.rang", "verification.step_changed"]);
+    assert_eq!((&rang[0].1["verification_id"], &rang[0].1["to"]), (&json!(id), &json!(NUMBER)));
+    assert_eq!(rang[0].1["outcome"], Value::Null);
+    call.end(CallOutcome::Rang, 487);
+    let ended = backend.take(2).await;
+    assert_eq!(kinds(&ended), ["call.ended", "verification.step_changed"]);
+    assert_eq!((&ended[0].1["outcome"], &ended[0].1["status"]), (&json!("rang"), &json!(487)));
+    bench.check(&id, &shown[shown.len() - 4..]).await.expect(StatusCode::OK);
+    let approved = backend.take(1).await;
+    assert_eq!(kinds(&approved), ["verification.approved"]);
+    for (_, data) in created.iter().chain(&rang).chain(&ended).chain(&approved) {
+        assert!(!data.to_string().contains(&shown[1..]), "the caller ID is the code: {data}");
+    }
+}
+
+#[tokio::test]
+async fn a_verification_that_fails_or_runs_out_of_time_is_told_so() {
+    let backend = Backend::listen().await;
+    let ends = "verification.failed\", \"verification.expired";
+    let mut bench = bench(&backend.section_of(ends), Net::system()).await;
+    bench.create(NUMBER).await;
+    bench.script.call().await.end(CallOutcome::Busy, 486);
+    let failed = backend.take(1).await;
+    assert_eq!(kinds(&failed), ["verification.failed"]);
+    assert_eq!(failed[0].1["status"], "failed");
+    let id = bench.create("+79161234568").await;
+    bench.script.call().await.rang();
+    bench.until_call_ended(&id).await;
+    let id: crate::ids::VerificationId = id.parse().unwrap();
+    let later = bench.app.now() + std::time::Duration::from_secs(301);
+    bench.restart_at(Clock::manual(later)).await;
+    let hooks = hooks(&bench.app.settings().config).unwrap();
+    start_with(&bench.app, hooks, Net::system()).await.unwrap();
+    let input = crate::verification::machine::Input::Expire;
+    bench.app.store().apply(crate::store::Apply::internal(id, input)).await.unwrap();
+    let expired = backend.take(1).await;
+    assert_eq!(kinds(&expired), ["verification.expired"]);
+}
+
+#[tokio::test]
+async fn a_trunk_is_told_to_who_names_trunks_and_a_call_from_outside_to_whose_number_it_was() {
+    let (by_name, by_all) = (Backend::listen().await, Backend::listen().await);
+    let more = by_name.section_of("trunk.*")
+        + &by_all.section_of("*").replace("webhooks.crm", "webhooks.all");
+    let bench = bench(&more, Net::system()).await;
+    let up = by_name.take(2).await;
+    assert_eq!(kinds(&up), ["trunk.up", "trunk.up"]);
+    bench.script.set("north", TrunkState::Down);
+    let down = by_name.take(1).await;
+    assert_eq!((kinds(&down), &down[0].1["name"]), (vec!["trunk.down"], &json!("north")));
+    assert_eq!(down[0].1["state"], "down");
+    let mut outside = Outside::of(&bench);
+    let caller = shown("79161234567", CallerSource::PAssertedIdentity);
+    outside.call("north", caller, "+74951250001").await;
+    let called = by_all.take(1).await;
+    assert_eq!(kinds(&called), ["call.received"]);
+    let expected = json!({
+        "live": true, "trunk": "north", "called": "+74951250001", "caller": NUMBER,
+        "verdict": "wrong_caller", "verification_id": null,
+    });
+    assert_eq!(called[0].1, expected);
 }

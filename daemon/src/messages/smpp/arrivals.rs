@@ -13,7 +13,10 @@ use super::incoming;
 use super::receipt::{self, Fate, Receipt};
 use super::session::Delivery;
 use crate::app::App;
-use crate::store::{ChangePart, PartEvent, PartStatus, StoreError, Submitted, Who};
+use crate::ids::VerificationId;
+use crate::store::{Applied, Apply, ChangePart, PartEvent, PartStatus, StoreError, Submitted, Who};
+use crate::verification::machine::Input;
+use crate::verification::service;
 
 /// Deliveries that are worked on at one time.
 const AT_ONCE: usize = 32;
@@ -72,16 +75,14 @@ async fn settle(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStat
                 Some(error) => format!("receipt_{error}"),
                 None => "receipt".to_owned(),
             };
-            let change = ChangePart {
-                message_id: found.message_id,
-                part: found.part,
-                link: link.clone(),
-                event: PartEvent::Told(status),
-                detail: Some(word),
+            let written = match found.code {
+                None => tell_text(app, link, &found, status, word).await,
+                Some((verification_id, parts)) => {
+                    tell_code(app, verification_id, &found, parts, status, word).await
+                }
             };
-            match app.store().change_part(change).await {
-                // A second receipt, or one that comes after the end, changes nothing.
-                Ok(_) => CommandStatus::EsmeRok,
+            match written {
+                Ok(()) => CommandStatus::EsmeRok,
                 Err(error) => later(link, error),
             }
         }
@@ -91,6 +92,49 @@ async fn settle(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStat
         }
         Err(error) => later(link, error),
     }
+}
+
+async fn tell_text(
+    app: &App,
+    link: &TrunkName,
+    found: &Submitted,
+    status: PartStatus,
+    word: String,
+) -> Result<(), StoreError> {
+    let change = ChangePart {
+        message_id: found.message_id,
+        part: found.part,
+        link: link.clone(),
+        event: PartEvent::Told(status),
+        detail: Some(word),
+    };
+    // A second receipt, or one that comes after the end, changes nothing.
+    app.store().change_part(change).await.map(drop)
+}
+
+async fn tell_code(
+    app: &App,
+    verification_id: VerificationId,
+    found: &Submitted,
+    parts: usize,
+    status: PartStatus,
+    detail: String,
+) -> Result<(), StoreError> {
+    let delivered = match status {
+        PartStatus::Delivered => true,
+        PartStatus::Failed | PartStatus::Expired | PartStatus::Rejected => false,
+        // The centre does not know: the code may be shown, and stays checkable.
+        PartStatus::Accepted | PartStatus::Sending | PartStatus::Sent | PartStatus::Unknown => {
+            return Ok(());
+        }
+    };
+    let (dispatch_id, part) = (found.message_id, found.part);
+    let input = Input::Receipt { dispatch_id, part, parts, delivered, detail };
+    match app.store().apply(Apply::internal(verification_id, input)).await? {
+        Applied::Accepted { verification, .. } => service::settle(app, &verification).await,
+        Applied::Refused { .. } | Applied::Replayed(_) | Applied::NotFound => {}
+    }
+    Ok(())
 }
 
 /// The centre keeps it and delivers it again.
@@ -131,9 +175,8 @@ async fn find(
         let found = app.store().submitted(link.as_str(), &ids).await?;
         let mut plain = None;
         for submitted in found {
-            let message = app.store().message(&Who::Gateway, submitted.message_id).await?;
-            let Some(message) = message else { continue };
-            if phone.is_some() && message.to.full() == phone {
+            let Some(to) = called(app, &submitted).await? else { continue };
+            if phone.is_some() && to == phone {
                 return Ok(Some(submitted));
             }
             // A centre may write the phone in a form of its own: then only the very id counts.
@@ -146,4 +189,20 @@ async fn find(
         }
     }
     Ok(None)
+}
+
+/// The phone that a part went to; the inner `None`: its retention ran out. The outer one: nobody
+/// remembers the text.
+async fn called(app: &App, submitted: &Submitted) -> Result<Option<Option<E164>>, StoreError> {
+    let who = &Who::Gateway;
+    Ok(match submitted.code {
+        None => {
+            let message = app.store().message(who, submitted.message_id).await?;
+            message.map(|message| message.to.full())
+        }
+        Some((verification_id, _)) => {
+            let verification = app.store().verification(who, verification_id).await?;
+            verification.map(|verification| verification.number())
+        }
+    })
 }

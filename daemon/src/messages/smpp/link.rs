@@ -239,7 +239,11 @@ async fn connection(
     if parts.settings.tls {
         use tokio_rustls::rustls::pki_types::ServerName;
         let name = ServerName::try_from(host.host.clone()).map_err(std::io::Error::other)?;
-        let connector = crate::tls_client::connector()?;
+        // Read for each connection: an authority that was exchanged counts at the next one.
+        let connector = match &parts.settings.ca {
+            Some(authorities) => crate::tls_client::connector_trusting(authorities)?,
+            None => crate::tls_client::connector()?,
+        };
         let stream = bounded(connector.connect(name, stream), &parts.stop).await?;
         return serve(parts, stream, orders, bound).await;
     }

@@ -24,7 +24,7 @@ use crate::store::request::{
 };
 use crate::store::row::{ApiKeyRow, IdempotencyRow, LimitRow, OpenRow, TailRow, UserRow};
 use crate::store::sql_types::Key;
-use crate::store::webhook::Announcer;
+use crate::store::webhook::{Announcer, News};
 use crate::store::write::{Applied, ApplyRefused, CreateRefused, Created};
 use crate::verification::machine::{Again, Answer, Input};
 use crate::verification::model::{Call, Verification};
@@ -51,6 +51,7 @@ pub(crate) struct Plan<'a> {
     known_tails: BTreeSet<(Key, Key)>,
     api_keys: BTreeMap<String, ApiKeyRow>,
     pub(super) users: BTreeMap<UserId, UserRow>,
+    news: Vec<News>,
     pub(super) writes: Writes,
     /// Limits and tails that were counted: each is written once.
     counted: BTreeMap<Key, LimitRow>,
@@ -130,6 +131,7 @@ impl<'a> Plan<'a> {
                 .map(|row| (row.api_key_id.clone(), row))
                 .collect(),
             users: loaded.users.into_iter().map(|row| (row.user_id, row)).collect(),
+            news: Vec::new(),
             writes: Writes::default(),
             counted: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -151,6 +153,14 @@ impl<'a> Plan<'a> {
                 Request::ChangePart(task) => task.answer = Some(self.change_part(&task.ask)),
                 Request::ReceivePart(task) => task.answer = Some(self.receive_part(&task.ask)),
                 Request::SettleParts(task) => task.answer = Some(self.settle_parts(task.ask)),
+                Request::SubmittedCode(task) => {
+                    self.submitted_code(&task.ask);
+                    task.answer = Some(());
+                }
+                Request::Tell(task) => {
+                    self.news.push(task.ask.clone());
+                    task.answer = Some(());
+                }
                 Request::ChangeDelivery(task) => {
                     self.writes.changed_deliveries.push(task.ask.row(self.now));
                     self.writes.disabled.extend(task.ask.disabled(self.keys, self.now));
@@ -492,6 +502,7 @@ fn placed_by(input: &Input) -> &[Call] {
         | Input::Skipped { .. }
         | Input::Sending { .. }
         | Input::Dispatched { .. }
+        | Input::Receipt { .. }
         | Input::IncomingCall { .. }
         | Input::NothingLeft
         | Input::Expire => &[],

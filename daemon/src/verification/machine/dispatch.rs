@@ -54,6 +54,35 @@ impl Verification {
         Ok(Effect::Changed)
     }
 
+    /// A text has arrived when each of its parts has; one part that will not is enough for the
+    /// opposite.
+    pub(super) fn receipt(
+        &mut self,
+        now: Timestamp,
+        dispatch_id: MessageId,
+        (part, parts): (usize, usize),
+        delivered: bool,
+        detail: &str,
+    ) -> Result<Effect, Refusal> {
+        if !delivered {
+            return self.dispatched(now, dispatch_id, DispatchOutcome::Failed, detail);
+        }
+        let (step, at) = self.find_dispatch(dispatch_id)?;
+        let arrived = &mut step.dispatches[at].arrived;
+        if part >= parts || arrived.contains(&part) {
+            return Ok(Effect::Unchanged);
+        }
+        arrived.push(part);
+        if arrived.len() < parts {
+            return Ok(Effect::Changed);
+        }
+        match self.dispatched(now, dispatch_id, DispatchOutcome::Delivered, detail)? {
+            // It had failed by another part's receipt; that this one arrived is kept.
+            Effect::Unchanged => Ok(Effect::Changed),
+            effect => Ok(effect),
+        }
+    }
+
     fn find_dispatch(&mut self, dispatch_id: MessageId) -> Result<(&mut Step, usize), Refusal> {
         self.steps
             .iter_mut()

@@ -129,6 +129,12 @@ fn dispatched(id: u128, outcome: DispatchOutcome) -> Input {
     Input::Dispatched { dispatch_id: MessageId(id), outcome, detail }
 }
 
+/// A receipt of one of two parts.
+fn receipt(id: u128, part: usize, delivered: bool) -> Input {
+    let detail = "receipt".to_owned();
+    Input::Receipt { dispatch_id: MessageId(id), part, parts: 2, delivered, detail }
+}
+
 fn invite_sent(id: u128) -> Input {
     let target: SocketAddr = "192.0.2.1:5060".parse().unwrap();
     let call_id = CallId(id);

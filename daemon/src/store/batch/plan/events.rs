@@ -17,8 +17,9 @@ impl Plan<'_> {
         });
         let verifications =
             verifications.map(|held| Told::Verification(held.before.as_ref(), &held.after));
-        let events: Vec<_> =
-            texts.chain(verifications).flat_map(|told| announce(now, told)).collect();
+        let news = self.news.iter().map(Told::News);
+        let told = texts.chain(verifications).chain(news);
+        let events: Vec<_> = told.flat_map(|told| announce(now, told)).collect();
         for event in events {
             let event_id = EventId::generate(now, self.rng);
             self.writes.deliveries.push(DeliveryRow {

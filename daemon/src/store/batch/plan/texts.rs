@@ -9,6 +9,7 @@ use crate::store::message::{
 };
 use crate::store::request::CreateMessageAsk;
 use crate::store::row::SubmittedRow;
+use crate::store::texts::SubmittedCode;
 
 impl Plan<'_> {
     pub(super) fn create_message(&mut self, ask: &CreateMessageAsk) -> MessageCreated {
@@ -54,9 +55,23 @@ impl Plan<'_> {
                 message_id: ask.message_id,
                 part: int(ask.part),
                 submitted_at: self.now,
+                verification_id: None,
+                parts: None,
             });
         }
         MessageChanged::Stored(Box::new(held.after.clone()))
+    }
+
+    pub(super) fn submitted_code(&mut self, ask: &SubmittedCode) {
+        self.writes.submitted.push(SubmittedRow {
+            link: ask.link.as_str().to_owned(),
+            remote_id: ask.remote_id.clone(),
+            message_id: ask.dispatch_id,
+            part: int(ask.part),
+            submitted_at: self.now,
+            verification_id: Some(ask.verification_id),
+            parts: Some(int(ask.parts)),
+        });
     }
 
     pub(super) fn write_messages(&mut self, changes: &mut Changes) {

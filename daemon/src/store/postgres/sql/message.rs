@@ -95,9 +95,10 @@ pub(crate) const UPDATE_MESSAGES: &str = "
 
 pub(crate) const INSERT_SUBMITTED: &str = "
      insert into submitted_part (
-     link, remote_id, message_id, part, submitted_at)
+     link, remote_id, message_id, part, submitted_at, verification_id, parts)
      select * from unnest(
-     $1::text[], $2::text[], $3::uuid[], $4::integer[], $5::timestamptz[])
+     $1::text[], $2::text[], $3::uuid[], $4::integer[], $5::timestamptz[], $6::uuid[],
+     $7::integer[])
      on conflict (link, remote_id, message_id, part) do nothing";
 
 /// Those whose parts wait for a receipt in vain: the time of validity from which, before which,
@@ -113,6 +114,7 @@ pub(crate) const OVERDUE_MESSAGES: &str = concat!(
 
 /// The parts that a message centre may mean by one of these ids, the newest first.
 pub(crate) const SUBMITTED: &str = "
-     select link, remote_id, message_id, part, submitted_at from submitted_part
+     select link, remote_id, message_id, part, submitted_at, verification_id, parts
+     from submitted_part
      where link = $1 and remote_id in ($2, $3, $4)
      order by submitted_at desc limit 16";

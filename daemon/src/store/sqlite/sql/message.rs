@@ -98,7 +98,7 @@ pub(crate) const UPDATE_MESSAGES: Rows = Rows {
 pub(crate) const INSERT_SUBMITTED: Rows = Rows {
     head: "
      insert into submitted_part (
-     link, remote_id, message_id, part, submitted_at)
+     link, remote_id, message_id, part, submitted_at, verification_id, parts)
      values ",
     tail: "
      on conflict (link, remote_id, message_id, part) do nothing",
@@ -117,6 +117,7 @@ pub(crate) const OVERDUE_MESSAGES: &str = concat!(
 
 /// The parts that a message centre may mean by one of these ids, the newest first.
 pub(crate) const SUBMITTED: &str = "
-     select link, remote_id, message_id, part, submitted_at from submitted_part
+     select link, remote_id, message_id, part, submitted_at, verification_id, parts
+     from submitted_part
      where link = ?1 and remote_id in (?2, ?3, ?4)
      order by submitted_at desc limit 16";

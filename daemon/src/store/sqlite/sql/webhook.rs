@@ -30,8 +30,14 @@ pub(crate) const INSERT_DISABLED: Rows = Rows {
 
 pub(crate) const WEBHOOK_DELIVERIES: &str = "
      select event_id, webhook, kind, body_sealed, created_at, attempts, next_at
-     from webhook_delivery where webhook = ?1 and next_at is not null
-     order by next_at limit ?2";
+     from webhook_delivery where webhook = ?1 and next_at > ?2
+     order by next_at limit ?3";
+
+/// Those that are due: no other process has this file.
+pub(crate) const DUE_DELIVERIES: &str = "
+     select event_id, webhook, kind, body_sealed, created_at, attempts, next_at
+     from webhook_delivery where webhook = ?1 and next_at <= ?2
+     order by next_at limit ?3";
 
 pub(crate) const IS_WEBHOOK_DISABLED: &str = "
      select 1 from webhook_disabled where webhook = ?1 and url_hmac = ?2";

@@ -192,3 +192,44 @@ fn drawn_codes_have_six_digits_and_are_spread_evenly() {
     }
     assert!(first.iter().all(|&count| (850..1_150).contains(&count)), "{first:?}");
 }
+
+#[test]
+fn a_text_of_two_parts_has_arrived_with_the_second_receipt_and_none_counts_twice() {
+    let mut verification = sent();
+    let mut status_after = |input: Input| {
+        verification.apply(at(72), &keys(), &input).unwrap();
+        (verification.steps[1].status, verification.version)
+    };
+    let (first, version) = status_after(receipt(5, 1, true));
+    assert_eq!(first, StepStatus::Sent);
+    assert_eq!(status_after(receipt(5, 1, true)), (StepStatus::Sent, version), "doubled");
+    assert_eq!(status_after(receipt(5, 2, true)), (StepStatus::Sent, version), "of no part");
+    let delivered = status_after(receipt(5, 0, true));
+    assert_eq!(delivered, (StepStatus::Delivered, version + 1));
+    assert_eq!(status_after(receipt(5, 0, false)), delivered, "an end stays what it is");
+    assert!(is_right(&verification, 73, "654321"));
+}
+
+#[test]
+fn one_part_that_will_not_arrive_is_enough_and_a_late_other_one_changes_nothing() {
+    let mut verification = sent();
+    verification.apply(at(72), &keys(), &receipt(5, 1, false)).unwrap();
+    assert_eq!(verification.steps[1].status, StepStatus::Failed);
+    assert_eq!(verification.steps[1].detail.as_deref(), Some("receipt"));
+    for part in [0, 1] {
+        verification.apply(at(73), &keys(), &receipt(5, part, true)).unwrap();
+    }
+    assert_eq!(verification.steps[1].status, StepStatus::Failed);
+}
+
+#[test]
+fn a_receipt_that_overtakes_the_answer_is_not_taken_back_by_it() {
+    let mut verification = rang();
+    verification.apply(at(70), &keys(), &next_step(5, Reason::Due, 70)).unwrap();
+    let sending = Input::Sending { dispatch_id: MessageId(5) };
+    verification.apply(at(70), &keys(), &sending).unwrap();
+    for input in [receipt(5, 0, true), receipt(5, 1, true), dispatched(5, DispatchOutcome::Sent)] {
+        verification.apply(at(71), &keys(), &input).unwrap();
+    }
+    assert_eq!(verification.steps[1].status, StepStatus::Delivered);
+}
