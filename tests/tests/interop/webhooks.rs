@@ -95,7 +95,7 @@ async fn two_nodes_on_one_postgres_send_each_event_once() {
         let api = if n % 2 == 0 { first.api() } else { second.api() }.clone();
         tasks.spawn(async move {
             let body = json!({"to": format!("+79164{n:06}"), "text": "Hello"});
-            api.post("/v1/messages", &body).await.expect(202);
+            let _ = api.post("/v1/messages", &body).await.expect(202);
         });
     }
     tasks.join_all().await;
