@@ -97,7 +97,9 @@ fn in_a_storm_of_everything_each_call_ends_once_and_nothing_is_left() {
     if seeds.is_none_or(|seeds| seeds >= 1_000) {
         // A storm that stopped doing what it is for would pass silently.
         assert!(sum.failovers > 1_000 && sum.breaks > 10_000 && sum.mended > 500);
-        assert!(sum.talks > 100, "{sum:?}");
+        assert!(sum.talks > 100 && sum.refused > 1_000, "{sum:?}");
+        assert!(sum.lies > 1_000 && sum.dead_names > 1_000 && sum.sleeps > 100, "{sum:?}");
+        assert_eq!(sum.responses() as usize, storm::RESPONSES, "responses that INVITEs got");
     }
 }
 

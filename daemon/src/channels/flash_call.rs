@@ -75,7 +75,7 @@ async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch:
         {
             app.resting().note(app.now(), shown, record.outcome == CallOutcome::Blocked);
         }
-        if record.outcome == CallOutcome::TrunkTimeout {
+        if matches!(record.outcome, CallOutcome::TrunkTimeout | CallOutcome::TrunkDown) {
             let late = late_ring(app.clone(), verification_id, call_id, record.clone(), watch);
             app.tasks().spawn(late);
         }

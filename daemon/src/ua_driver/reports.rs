@@ -31,7 +31,7 @@ pub(super) struct Reports {
     handles: HashMap<CallId, CallHandle>,
     messages: HashMap<MessageHandle, oneshot::Sender<MessageEnd>>,
     interrupted: HashMap<CallHandle, oneshot::Sender<Option<u16>>>,
-    /// Calls that ended without any answer, and until when they may still ring.
+    /// Calls that ended without a final answer, and until when they may still ring.
     abandoned: VecDeque<(Instant, CallHandle, watch::Sender<CallProgress>)>,
 }
 
@@ -68,7 +68,7 @@ impl Reports {
     pub(super) fn call_ended(&mut self, now: Instant, summary: CallSummary) {
         let Some(listener) = self.calls.remove(&summary.call) else { return };
         self.handles.remove(&listener.call_id);
-        if summary.outcome == CallOutcome::TrunkTimeout {
+        if matches!(summary.outcome, CallOutcome::TrunkTimeout | CallOutcome::TrunkDown) {
             self.abandon(now, summary.call, listener.progress);
         }
         // A listener that stopped waiting has no use for the end.

@@ -145,8 +145,9 @@ impl Task {
                 () = &mut wait => {}
                 ready = self.sockets.ready() => {
                     self.read(ready, &mut packet);
-                    // A flood of datagrams must not starve the connections behind it.
+                    // A flood of datagrams must not starve the connections and commands behind it.
                     self.hear_waiting();
+                    self.obey_waiting();
                 }
                 told = self.connections.news() => {
                     self.hear(told);
@@ -192,6 +193,14 @@ impl Task {
         }
         self.user_agent.set_targets(now, resolved.trunk, resolved.targets);
         self.drain(now);
+    }
+
+    /// Carries out commands that wait already.
+    fn obey_waiting(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.inbox.try_recv() else { return };
+            self.command(Instant::now(), command);
+        }
     }
 
     fn command(&mut self, now: Instant, command: Command) {

@@ -229,7 +229,9 @@ impl Verification {
         if let CallState::Ended(earlier) = &call.state {
             // The one end that is corrected: an abandoned call rang after all.
             let late = record.outcome == CallOutcome::LateRing;
-            if !late || earlier.outcome != CallOutcome::TrunkTimeout {
+            let is_awaited =
+                matches!(earlier.outcome, CallOutcome::TrunkTimeout | CallOutcome::TrunkDown);
+            if !(late && is_awaited) {
                 return Ok(Effect::Unchanged);
             }
         }

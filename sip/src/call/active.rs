@@ -353,6 +353,11 @@ impl ActiveCall {
         if progress == Progress::TransportError {
             self.cancel_failed(common);
         }
+        let has_left = matches!(loss.kind, TransportError::Refused | TransportError::Unreachable);
+        if has_left && matches!(self.state, State::Proceeding { .. }) {
+            self.enter(now, TimelineEvent::TransportError);
+            self.step(now, common, Input::TargetLost, None);
+        }
         true
     }
 

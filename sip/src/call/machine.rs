@@ -6,6 +6,7 @@
 //!    |                   `---- no ring, hang up, 181 ------^  ^
 //!    |--- hang up, no ring ---> Unwanted ------- 1xx ---------'
 //!    `--- no answer ---> Abandoned (the end is told) --- 1xx ---> Undoing ---> Over
+//!                 Proceeding --- target lost (the end is told) ------^
 //! ```
 //! A final response, Timer B or a transport error lead to Over from everywhere; a 2xx leads to Up
 //! where the call is for a voice, and from there a BYE of either side or a limit to Over.
@@ -183,6 +184,8 @@ pub(crate) enum Input {
     Timeout,
     /// The network refused the INVITE or the CANCEL.
     TransportError,
+    /// The network says that nobody is where the INVITE went, though somebody was before.
+    TargetLost,
     /// The daemon wants no more of it.
     HangUp,
     /// A deadline of the state has passed.
@@ -344,6 +347,7 @@ impl State {
             (Self::Proceeding { .. }, Input::Deadline) => {
                 self.cancel(now, limits, Reason::NoRing, Signal::Progress)
             }
+            (Self::Proceeding { .. }, Input::TargetLost) => self.leave(now, limits),
             (Self::Ringing { .. }, Input::Provisional(Signal::Diverted)) => {
                 self.cancel_ringing(now, limits, Reason::Diverted)
             }
@@ -390,7 +394,7 @@ impl State {
             Input::Success | Input::Answered => self.end(over(Cause::Success)),
             Input::Failure => self.end(over(Cause::Failure)),
             Input::Timeout => self.end(over(Cause::Timeout)),
-            Input::HangUp | Input::FarHangUp => Step::default(),
+            Input::HangUp | Input::FarHangUp | Input::TargetLost => Step::default(),
         }
     }
 
@@ -481,6 +485,14 @@ impl State {
         *self = Self::Abandoned { is_told: true };
         let end = End { cause: Cause::Abandoned, reason, rang: false };
         Step { silence: true, end: Some(end), ..Step::default() }
+    }
+
+    /// Ends a call whose far side went away before the phone rang: another trunk may reach it. The
+    /// CANCEL stops the phone if the far side comes back.
+    fn leave(&mut self, now: Instant, limits: &Limits) -> Step {
+        *self = Self::Undoing { late_ring: false, until: now + limits.after_cancel() };
+        let end = End { cause: Cause::TransportError, reason: None, rang: false };
+        Step { cancel: true, end: Some(end), ..Step::default() }
     }
 
     fn end_by(&mut self, cause: Cause) -> Step {

@@ -101,6 +101,32 @@ fn a_target_that_cannot_be_reached_is_left_at_once_and_passed_over_for_60_s() {
 }
 
 #[test]
+fn a_call_that_does_not_ring_yet_ends_when_its_target_goes_away_and_one_that_rings_does_not() {
+    let mut bench = Bench::new();
+    let (_, trying) = bench.invite();
+    bench.receive(&trying.answer(100, "", ""));
+    bench.place(call_request(2));
+    let ringing = bench.take("INVITE");
+    bench.receive(&ringing.answer(180, "a", ""));
+    bench.refuse(CARRIER);
+    // Another trunk may ring the phone, which this one must not do if it comes back.
+    assert_eq!(bench.end().outcome, CallOutcome::TrunkDown);
+    let cancel = bench.take("CANCEL");
+    assert_eq!(cancel.branch(), trying.branch());
+    bench.receive(&trying.answer(180, "b", ""));
+    assert_eq!(bench.count(|event| matches!(event, Event::LateRinging { .. })), 1);
+    bench.receive(&cancel.answer(200, "b", ""));
+    bench.receive(&trying.answer(487, "b", ""));
+    bench.take("ACK");
+    let cancel = bench.wait_for("CANCEL", secs(4));
+    bench.receive(&cancel.answer(200, "a", ""));
+    bench.receive(&ringing.answer(487, "a", ""));
+    bench.take("ACK");
+    assert_eq!(bench.ends()[1].outcome, CallOutcome::Rang);
+    bench.assert_clean();
+}
+
+#[test]
 fn a_silent_target_is_left_and_what_it_does_late_is_undone_in_silence() {
     let mut bench = two();
     let (_, first) = bench.invite();

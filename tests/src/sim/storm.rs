@@ -3,6 +3,8 @@
 //! sleeps. What the other simulation checks of one carrier's manners is not asked here; what must
 //! hold whatever happens is.
 
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,64 +18,21 @@ use sip::{
     TransportError, TrunkHandle, TrunkSettings, UserAgent, UserPart, VoiceCallRequest,
 };
 
+use tally::{LINES, STATUSES};
+pub use tally::{RESPONSES, Storm};
+
 /// The targets of the first trunk, over UDP, and of the second, over TCP.
 const TARGETS: [&str; 4] = ["192.0.2.1:5060", "192.0.2.2:5060", "192.0.2.3:5060", "192.0.2.4:5060"];
 /// Where nobody is: what a resolver says that lies.
 const NOWHERE: [&str; 2] = ["203.0.113.1:5060", "203.0.113.2:5060"];
 const LOCAL: &str = "198.51.100.7:5060";
 
-/// Statuses of the table of responses.
-const STATUSES: [u16; 60] = [
-    100, 101, 180, 181, 182, 183, 199, 200, 202, 204, 299, 300, 301, 302, 305, 380, 399, 400, 401,
-    402, 403, 404, 405, 406, 407, 408, 410, 412, 413, 414, 415, 416, 420, 421, 422, 423, 428, 436,
-    480, 481, 482, 483, 484, 486, 487, 488, 491, 494, 499, 500, 501, 502, 503, 504, 505, 513, 600,
-    603, 604, 608,
-];
-/// What may stand in each of them: with the statuses a table of 300 responses.
-const LINES: [&str; 5] = [
-    "Contact: <sip:x@192.0.2.1>\r\n",
-    "Reason: Q.850;cause=34\r\nRetry-After: 99999999999\r\nUnsupported: 100rel\r\nMin-SE: 90\r\n",
-    "Proxy-Authenticate: Digest realm=\"a\", nonce=\"NONCE\", qop=\"auth\"\r\n\
-     WWW-Authenticate: Digest realm=\"b\", nonce=\"NONCE\", algorithm=SHA-256\r\n",
-    "Require: 100rel\r\nRSeq: 1\r\nContact: <sip:x@192.0.2.2>\r\nContent-Type: application/sdp\r\n",
-    "Record-Route: <sip:203.0.113.9;lr>, <sip:192.0.2.1>\r\nContact: <tel:+7>\r\nExpires: 0\r\n\
-     Min-Expires: 4294967295\r\nDiversion: <sip:z@y>\r\n",
-];
 const MEDIA: &str = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 0 101\r\n";
 
 /// INVITEs of one call at most: rounds of challenges, refusals that are mended, the next target.
 const ROUNDS: usize = 3 + 1 + 4 + 1 + 1;
 /// From the last thing that a call waits for to its end: 64·T1 twice, and a driver that slept.
 const PATIENCE: Duration = Duration::from_secs(150);
-
-/// What a seed came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Storm {
-    /// Calls that were placed.
-    pub calls: u64,
-    /// Messages that left.
-    pub packets: u64,
-    /// Connections that broke.
-    pub breaks: u64,
-    /// Calls that went to a second target.
-    pub failovers: u64,
-    /// Voice calls that were up.
-    pub talks: u64,
-    /// Refusals that were mended.
-    pub mended: u64,
-}
-
-impl Storm {
-    /// Adds what another seed came to.
-    pub fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.packets += other.packets;
-        self.breaks += other.breaks;
-        self.failovers += other.failovers;
-        self.talks += other.talks;
-        self.mended += other.mended;
-    }
-}
 
 /// Plays a seed. An error says which rule was broken, and how.
 pub fn play(start: Instant, seed: u64) -> Result<Storm, String> {
@@ -203,11 +162,7 @@ impl World {
                 self.ua.handle_transport_error(self.now, remote, kind);
             }
             9 => self.resolve(),
-            // The driver sleeps: what was due is done late.
-            10 => {
-                let slept = Duration::from_millis(self.below(4_000));
-                self.now += slept;
-            }
+            10 => self.step_the_clock(),
             _ => self.ua.register_now(self.now, self.trunks[0]),
         }
         self.drain();
@@ -255,8 +210,14 @@ impl World {
     /// The resolver: the truth, half of it, nothing, or a lie.
     fn resolve(&mut self) {
         let names: &[&str] = match self.below(6) {
-            0 => &[],
-            1 => &NOWHERE,
+            0 => {
+                self.storm.dead_names += 1;
+                &[]
+            }
+            1 => {
+                self.storm.lies += 1;
+                &NOWHERE
+            }
             2 => &TARGETS[..1],
             3 => &TARGETS[1..2],
             4 => &["192.0.2.2:5060", "203.0.113.1:5060"],
@@ -269,6 +230,20 @@ impl World {
         });
         let targets = targets.collect();
         self.ua.set_targets(self.now, self.trunks[0], targets);
+    }
+
+    /// The driver sleeps, or the whole machine does: what was due is done late.
+    fn step_the_clock(&mut self) {
+        let is_long = self.chance(5);
+        let longest = if is_long { 2 * 60 * 60 * 1_000 } else { 4_000 };
+        let slept = Duration::from_millis(self.below(longest));
+        self.now += slept;
+        if is_long {
+            self.storm.sleeps += 1;
+            // What was under way arrives nowhere, and nobody ends a call meanwhile.
+            self.queue.clear();
+            self.calls.iter_mut().for_each(|call| call.limit += slept);
+        }
     }
 
     fn break_one(&mut self) {
@@ -333,13 +308,18 @@ impl World {
         while let Some(event) = self.ua.poll_event() {
             self.told(&event);
         }
+        let mut is_broken = false;
         for (transmit, bytes) in left {
             self.storm.packets += 1;
             self.left(transmit.remote, transmit.trunk, &bytes);
+            // Between any two messages.
+            if self.chance(3) {
+                self.break_one();
+                is_broken = true;
+            }
         }
         // A connection that broke has made the core send more.
-        if self.chance(3) {
-            self.break_one();
+        if is_broken {
             self.drain();
         }
     }
@@ -406,6 +386,7 @@ impl World {
         self.next_connection += 1;
         let connection = ConnectionHandle(self.next_connection);
         if self.chance(15) {
+            self.storm.refused += 1;
             let kind = TransportError::Refused;
             let change = ConnectionChange::Failed { remote, trunk, kind };
             self.ua.handle_connection(self.now, connection, change);
@@ -488,16 +469,20 @@ impl World {
 
     fn choose(&mut self, method: Method<'_>, nth: u64) -> (u16, &'static str) {
         let speaks = method == Method::Invite && nth > 0 && self.chance(50);
-        let lines = if speaks { LINES[3] } else { LINES[self.below(5) as usize] };
+        let lines = if speaks { 3 } else { self.below(LINES.len() as u64) as usize };
         let usual = match method {
             Method::Register | Method::Options | Method::Cancel | Method::Prack => 200,
             Method::Invite => [100, 183, 180, 200][nth.min(3) as usize],
             _ => 200,
         };
-        match self.chance(50) {
-            true => (usual, lines),
-            false => (STATUSES[self.below(60) as usize], lines),
+        if self.chance(50) {
+            return (usual, LINES[lines]);
         }
+        let status = self.below(STATUSES.len() as u64) as usize;
+        if method == Method::Invite {
+            self.storm.saw_response(status, lines);
+        }
+        (STATUSES[status], LINES[lines])
     }
 
     fn response(&mut self, request: &Message<'_>, status: u16, lines: &str) -> Vec<u8> {
@@ -547,9 +532,9 @@ impl World {
             self.broken.get_or_insert(format!("{residue} transactions and timers were left"));
         }
         let counters = self.ua.counters();
-        let storm =
-            Storm { failovers: counters.failovers, mended: counters.refusals_mended, ..self.storm };
-        self.broken.map_or(Ok(storm), Err)
+        self.storm.failovers = counters.failovers;
+        self.storm.mended = counters.refusals_mended;
+        self.broken.map_or(Ok(self.storm), Err)
     }
 }
 

@@ -115,6 +115,12 @@ fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
         ("proceeding", DIVERTED, "cancelling, diverted", cancel),
         ("proceeding", Input::HangUp, "cancelling, hung up", cancel),
         ("proceeding", Input::Deadline, "cancelling", cancel),
+        (
+            "proceeding",
+            Input::TargetLost,
+            "undoing",
+            Step { cancel: true, ..end(TransportError, None, false) },
+        ),
         ("ringing", DIVERTED, "cancelling, diverted", cancel),
         ("ringing", Input::HangUp, "cancelling, rang", cancelled),
         ("ringing", Input::Deadline, "cancelling, rang", cancelled),
@@ -206,6 +212,7 @@ fn every_state_does_with_every_input_what_the_table_says() {
         Input::Failure,
         Input::Timeout,
         Input::TransportError,
+        Input::TargetLost,
         Input::HangUp,
         Input::Deadline,
     ];
@@ -222,7 +229,7 @@ fn every_state_does_with_every_input_what_the_table_says() {
             pairs += 1;
         }
     }
-    assert_eq!(pairs, 13 * 11);
+    assert_eq!(pairs, 13 * 12);
 }
 
 #[test]
@@ -250,6 +257,7 @@ fn a_call_ends_once_whatever_comes_after_what() {
         Input::Failure,
         Input::Timeout,
         Input::TransportError,
+        Input::TargetLost,
         Input::HangUp,
         Input::Deadline,
     ];
@@ -275,5 +283,5 @@ fn a_call_ends_once_whatever_comes_after_what() {
         }
         walks += 1;
     }
-    assert_eq!(walks, 161_051);
+    assert_eq!(walks, 248_832);
 }
