@@ -124,7 +124,7 @@ pub struct CallWatch {
 }
 
 /// The latest known of a call that is up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallProgress {
     /// CSeq number of the last INVITE; 0: none left yet.
     pub cseq: u32,
@@ -139,6 +139,8 @@ pub struct CallProgress {
     pub late_ringing: bool,
     /// Where the far side of an answered call for a voice wants its audio at this moment.
     pub media: Option<sip::RemoteMedia>,
+    /// What hangs an answered call for a voice up after a crash.
+    pub dialog: Option<sip::SavedDialog>,
 }
 
 /// How a placed call ended.

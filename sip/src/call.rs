@@ -12,6 +12,7 @@ pub(crate) mod wire;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::dialog::saved::SavedDialog;
 use crate::number::{CallerId, UserPart};
 use crate::outcome::CallOutcome;
 
@@ -76,6 +77,9 @@ pub struct InterruptedCall {
     /// The last CSeq number that was written down; a later one is tried when the far side
     /// answers 481 to it.
     pub last_cseq: u32,
+    /// The dialog of a call that was answered and stayed up: it is ended by a BYE. `None`: its
+    /// INVITE is cancelled.
+    pub dialog: Option<SavedDialog>,
 }
 
 /// Why a call was not placed. Nothing was sent.

@@ -1,5 +1,7 @@
 //! A dialog that a 2xx to our INVITE opened, as the caller sees it (RFC 3261 section 12).
 
+pub(crate) mod saved;
+
 use std::net::{IpAddr, SocketAddr};
 
 use crate::auth::Credentials;
@@ -143,11 +145,14 @@ impl Dialog {
 
     /// Takes the Contact of a further INVITE of the far side (RFC 3261 section 12.2.2). Where its
     /// requests go stays as it is, and so does the request line of a strict route.
-    pub(crate) fn refresh(&mut self, request: &Message<'_>) {
+    /// Returns whether that changed it.
+    pub(crate) fn refresh(&mut self, request: &Message<'_>) -> bool {
         let contact = request.headers.contacts().find_map(|contact| contact.ok()?.uri().ok());
-        if let Some(uri) = contact.filter(|_| !self.is_strict) {
-            self.request_uri = without_headers(&uri).into();
-        }
+        let Some(uri) = contact.filter(|_| !self.is_strict) else { return false };
+        let target = without_headers(&uri);
+        let is_news = *self.request_uri != *target;
+        self.request_uri = target.into();
+        is_news
     }
 
     fn start<'b>(

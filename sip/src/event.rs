@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{CallHandle, CallSummary};
+use crate::dialog::saved::SavedDialog;
 use crate::inbound::{IncomingCall, IncomingText};
 use crate::media::RemoteMedia;
 use crate::text::MessageSummary;
@@ -58,6 +59,16 @@ pub enum Event {
         after: Duration,
         /// Where the far side wants its audio.
         media: RemoteMedia,
+        /// What a process that starts after a crash needs to hang up; `None`: it is larger than
+        /// any that is meant.
+        dialog: Option<SavedDialog>,
+    },
+    /// The far side of a call that is up has moved: a restart needs this to hang up.
+    DialogMoved {
+        /// Which call.
+        call: CallHandle,
+        /// The dialog as it stands.
+        dialog: SavedDialog,
     },
     /// The far side of a call that is up wants its audio elsewhere or otherwise: on hold, or not
     /// any more, or with another codec.
@@ -82,11 +93,12 @@ pub enum Event {
     },
     /// A call ended. The only event of it that is promised.
     Ended(CallSummary),
-    /// The CANCEL of an interrupted call was answered or given up.
+    /// The CANCEL of an interrupted call was answered or given up; where it had been answered, its
+    /// BYE.
     InterruptedCallCancelled {
         /// Which call.
         call: CallHandle,
-        /// Final status of the CANCEL; `None`: no answer.
+        /// Final status of the CANCEL or BYE; `None`: no answer.
         status: Option<u16>,
     },
     /// A text's transaction ended.

@@ -31,6 +31,7 @@ pub use call::{
     CallHandle, CallIdentity, CallRequest, CallSummary, InterruptedCall, PlaceCallError,
     TimelineEntry, TimelineEvent, VoiceCallRequest,
 };
+pub use dialog::saved::SavedDialog;
 pub use event::{Event, RegistrationState};
 pub use inbound::{
     CallRefusal, CalledSource, Caller, CallerSource, InboundSettings, IncomingCall, IncomingText,

@@ -146,6 +146,7 @@ impl Load {
             dialled: Some(UserPart::new(&to.reveal()).unwrap()),
             caller_id: Some(caller_id),
             caller_id_masked: caller_id.to_string(),
+            dialog: None,
             created_at: now,
             state: CallState::Up { target: None, last_cseq: 0, rang: false },
         };

@@ -5,6 +5,7 @@
 //! not installed is no failure: [`peers::lacking`] prints the reason and the test ends.
 
 pub mod backend;
+pub mod baresip;
 pub mod canary;
 pub mod capture;
 pub mod database;
@@ -23,3 +24,4 @@ pub mod second_reader;
 pub mod sim;
 pub mod sipp;
 pub mod smpp_centre;
+pub mod tshark;

@@ -21,6 +21,10 @@ pub enum Peer {
     Node,
     /// Debian's package `npm`, which fetches a test's packages when it runs.
     Npm,
+    /// Baresip, Debian's package `baresip` (its programs are in `baresip-core`).
+    Baresip,
+    /// Wireshark without a window, Debian's package `tshark`.
+    Tshark,
 }
 
 impl Peer {
@@ -37,6 +41,8 @@ impl Peer {
             // Other mail servers have an `smtpd` too.
             Self::OpenSmtpd => on_path("smtpd").filter(|_| on_path("smtpctl").is_some()),
             Self::Aiosmtpd => debian_python("aiosmtpd"),
+            Self::Baresip => on_path("baresip"),
+            Self::Tshark => on_path("tshark"),
         }
     }
 }

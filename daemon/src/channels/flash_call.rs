@@ -108,9 +108,9 @@ async fn follow_call(
             biased;
             changed = watch.progress.changed(), if telling => {
                 telling = changed.is_ok();
-                let progress = *watch.progress.borrow_and_update();
+                let progress = watch.progress.borrow_and_update().clone();
                 if telling && progress != CallProgress::default() {
-                    write_progress(app, verification_id, call_id, progress).await;
+                    write_progress(app, verification_id, call_id, &progress).await;
                 }
             }
             end = &mut watch.ended => return end.ok(),
@@ -146,7 +146,7 @@ pub(super) async fn write_progress(
     app: &App,
     verification_id: VerificationId,
     call_id: CallId,
-    progress: CallProgress,
+    progress: &CallProgress,
 ) {
     let input = Input::Progress {
         call_id,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dialplans::{CallerIdWish, Plan, PlanRequest, RecentTails};
 use rand_core::Rng;
-use sip::{CallOutcome, RemoteMedia};
+use sip::{CallOutcome, RemoteMedia, SavedDialog};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::ids::{CallId, VerificationId};
 use crate::limits::{self, Guesser};
 use crate::media::player::{self, Told};
 use crate::media::{Announcement, Line, TalkCounts, TalkTerms};
+use crate::store::Apply;
 use crate::telemetry;
 use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch};
 use crate::verification::machine::{Again, Input};
@@ -162,23 +163,27 @@ pub(super) async fn follow_call(
 ) -> Option<CallEnd> {
     let was_live = speech.is_some();
     let mut playing: Option<Playing> = None;
-    let mut telling = true;
+    let (mut telling, mut dialog) = (true, None);
     let end = loop {
         tokio::select! {
             biased;
             changed = watch.progress.changed(), if telling => {
                 telling = changed.is_ok();
-                let progress = *watch.progress.borrow_and_update();
+                let progress = watch.progress.borrow_and_update().clone();
+                if telling && progress != CallProgress::default() {
+                    write_progress(app, verification_id, call_id, &progress).await;
+                }
+                if progress.dialog != dialog {
+                    dialog = progress.dialog.clone();
+                    write_dialog(app, verification_id, call_id, dialog.clone()).await;
+                }
                 match (&playing, progress.media) {
                     (Some(playing), media) => drop(playing.media.send_replace(media)),
                     (None, Some(_)) => {
                         let speech = speech.take();
-                        playing = speech.map(|speech| Playing::start(app, speech, progress));
+                        playing = speech.map(|speech| Playing::start(app, speech, &progress));
                     }
                     (None, None) => {}
-                }
-                if telling && progress != CallProgress::default() {
-                    write_progress(app, verification_id, call_id, progress).await;
                 }
             }
             Some(told) = told(&mut playing) => match told {
@@ -209,6 +214,21 @@ pub(super) async fn follow_call(
     }
 }
 
+/// What hangs the call up is written down before it speaks: a restart ends it with that. One that
+/// is not written down speaks all the same, and ends by its far side's timer after a crash.
+async fn write_dialog(
+    app: &App,
+    verification_id: VerificationId,
+    call_id: CallId,
+    dialog: Option<SavedDialog>,
+) {
+    let Some(dialog) = dialog else { return };
+    let input = Input::Talking { call_id, dialog };
+    if let Err(error) = app.store().apply(Apply::internal(verification_id, input)).await {
+        tracing::warn!(%error, %call_id, "an answered call was not written down");
+    }
+}
+
 async fn said(app: &App, verification_id: VerificationId, call_id: CallId) {
     write(app, verification_id, Input::Said { call_id }).await;
 }
@@ -233,7 +253,7 @@ struct Playing {
 }
 
 impl Playing {
-    fn start(app: &App, speech: Speech, progress: CallProgress) -> Self {
+    fn start(app: &App, speech: Speech, progress: &CallProgress) -> Self {
         let (media, wanted) = watch::channel(progress.media);
         // A player tells at most twice.
         let (tell, told) = mpsc::unbounded_channel();

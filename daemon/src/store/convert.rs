@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialplans::{CallerId, CodeLength, E164, TrunkName};
 use rand_chacha::ChaCha20Rng;
-use sip::{CallOutcome, UserPart};
+use sip::{CallOutcome, SavedDialog, UserPart};
 
 use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
@@ -27,6 +27,7 @@ pub(crate) const VERIFICATION_TO: SealedColumn = SealedColumn("verification.to")
 const VERIFICATION_ALSO: SealedColumn = SealedColumn("verification.also");
 pub(crate) const CALL_TO: SealedColumn = SealedColumn("call.to");
 pub(crate) const CALL_DIALLED: SealedColumn = SealedColumn("call.dialled");
+pub(crate) const CALL_DIALOG: SealedColumn = SealedColumn("call.dialog");
 pub(crate) const CALL_CALLER_ID: SealedColumn = SealedColumn("call.caller_id");
 /// Bound to the verification's id with the step's number in its last bits.
 const STEP_SECRET: SealedColumn = SealedColumn("step.secret");
@@ -228,7 +229,7 @@ pub(crate) fn call_row(
         let plain = format!("{}/{}", caller_id.code_length(), caller_id.reveal().as_str());
         keys.seal(rng, CALL_CALLER_ID, id.0, plain.as_bytes())
     });
-    let change = call_change(call);
+    let change = call_change(keys, rng, call);
     CallRow {
         call_id: id,
         verification_id: verification.verification_id,
@@ -252,10 +253,12 @@ pub(crate) fn call_row(
         status: change.status,
         q850: change.q850,
         retry_after_ms: change.retry_after_ms,
+        dialog_sealed: change.dialog_sealed,
     }
 }
 
-pub(crate) fn call_change(call: &Call) -> CallChange {
+pub(crate) fn call_change(keys: &Keys, rng: &mut ChaCha20Rng, call: &Call) -> CallChange {
+    let seal = |dialog: &SavedDialog| keys.seal(rng, CALL_DIALOG, call.call_id.0, dialog.reveal());
     let mut change = CallChange {
         call_id: call.call_id,
         keep_dialled: call.dialled.is_some(),
@@ -269,6 +272,7 @@ pub(crate) fn call_change(call: &Call) -> CallChange {
         status: None,
         q850: None,
         retry_after_ms: None,
+        dialog_sealed: call.dialog.as_ref().map(seal),
     };
     match &call.state {
         CallState::Up { target, last_cseq, rang } => {
@@ -426,6 +430,7 @@ fn call(keys: &Keys, row: CallRow) -> Result<Call, StoreError> {
         trunk: trunk(&row)?,
         dialled: dialled(keys, &row)?,
         caller_id: caller_id(keys, &row)?,
+        dialog: dialog(keys, &row)?,
         created_at: row.created_at,
         state: call_state(&row)?,
         caller_id_masked: row.caller_id_masked,
@@ -460,6 +465,7 @@ pub(crate) fn unfinished_call(keys: &Keys, row: CallRow) -> Result<UnfinishedCal
         trunk: trunk(&row)?,
         dialled: table.column("dialled", dialled(keys, &row)?)?,
         caller_id: table.column("caller_id", caller_id(keys, &row)?)?,
+        dialog: dialog(keys, &row)?,
         created_at: row.created_at,
         state: call_state(&row)?,
     })
@@ -489,6 +495,15 @@ fn caller_id(keys: &Keys, row: &CallRow) -> Result<Option<CallerId>, StoreError>
         table.column("caller_id", parsed)
     };
     row.caller_id_sealed.as_ref().map(unseal).transpose()
+}
+
+fn dialog(keys: &Keys, row: &CallRow) -> Result<Option<SavedDialog>, StoreError> {
+    let unseal = |sealed: &Vec<u8>| {
+        let plain = keys.unseal(CALL_DIALOG, row.call_id.0, sealed);
+        let plain = plain.map_err(|_| Table("call").damaged("dialog"))?;
+        Ok(SavedDialog::new(&plain))
+    };
+    row.dialog_sealed.as_ref().map(unseal).transpose()
 }
 
 fn call_state(row: &CallRow) -> Result<CallState, StoreError> {

@@ -30,7 +30,8 @@ pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
         "0004_directory",
         "0005_webhooks",
         "0006_inbound_parts",
-        "0007_receipts"
+        "0007_receipts",
+        "0008_dialog"
     ]
 );
 /// Postgres's.
@@ -43,7 +44,8 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
         "0004_directory",
         "0005_webhooks",
         "0006_inbound_parts",
-        "0007_receipts"
+        "0007_receipts",
+        "0008_dialog"
     ]
 );
 

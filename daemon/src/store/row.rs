@@ -161,6 +161,7 @@ row! {
         status: Option<i32>,
         q850: Option<i32>,
         retry_after_ms: Option<i64>,
+        dialog_sealed: Option<Vec<u8>>,
     }
 }
 
@@ -179,6 +180,7 @@ row! {
         status: Option<i32>,
         q850: Option<i32>,
         retry_after_ms: Option<i64>,
+        dialog_sealed: Option<Vec<u8>>,
     }
 }
 

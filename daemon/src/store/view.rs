@@ -160,6 +160,8 @@ pub struct UnfinishedCall {
     pub dialled: UserPart,
     /// What the phone shows.
     pub caller_id: CallerId,
+    /// What hangs it up; null while it was not answered.
+    pub dialog: Option<sip::SavedDialog>,
     /// When it was written down.
     pub created_at: Timestamp,
     /// `Up`, with the target and CSeq that were written down.

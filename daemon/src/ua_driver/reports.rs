@@ -3,7 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use sip::{CallHandle, CallOutcome, CallSummary, MessageHandle, MessageSummary};
+use sip::{
+    CallHandle, CallOutcome, CallSummary, MessageHandle, MessageSummary, RemoteMedia, SavedDialog,
+};
 use tokio::sync::{oneshot, watch};
 
 use super::{CallEnd, CallProgress, MessageEnd};
@@ -62,6 +64,24 @@ impl Reports {
         if let Some(listener) = self.calls.get(&handle) {
             listener.progress.send_modify(change);
         }
+    }
+
+    /// An answered call stays up.
+    pub(super) fn answered(
+        &self,
+        handle: CallHandle,
+        media: RemoteMedia,
+        dialog: Option<SavedDialog>,
+    ) {
+        self.progress(handle, |progress| {
+            progress.media = Some(media);
+            progress.dialog = dialog;
+        });
+    }
+
+    /// The far side of a call that is up has moved.
+    pub(super) fn moved(&self, handle: CallHandle, dialog: SavedDialog) {
+        self.progress(handle, |progress| progress.dialog = Some(dialog));
     }
 
     /// Tells the end.

@@ -336,9 +336,13 @@ impl Task {
             Event::Cancelled { call } => {
                 self.reports.progress(call, |progress| progress.cancelled = true);
             }
-            Event::Answered { call, media, .. } | Event::MediaChanged { call, media } => {
+            Event::Answered { call, media, dialog, .. } => {
+                self.reports.answered(call, media, dialog);
+            }
+            Event::MediaChanged { call, media } => {
                 self.reports.progress(call, |progress| progress.media = Some(media));
             }
+            Event::DialogMoved { call, dialog } => self.reports.moved(call, dialog),
             Event::LateRinging { call, .. } => {
                 self.reports.late_ringing(call);
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use dialplans::E164;
+use sip::SavedDialog;
 
 use crate::clock::Timestamp;
 use crate::ids::{CallId, MessageId};
@@ -128,6 +129,13 @@ pub enum Input {
         ringing: bool,
         /// Whether our CANCEL left after ringing: the step rang.
         cancelled: bool,
+    },
+    /// A call was answered and stays up, or its far side has moved. Evidence for a restart.
+    Talking {
+        /// Which call.
+        call_id: CallId,
+        /// What hangs it up.
+        dialog: SavedDialog,
     },
     /// A call that was answered has said the whole code once.
     Said {

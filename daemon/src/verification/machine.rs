@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 use dialplans::E164;
-use sip::CallOutcome;
+use sip::{CallOutcome, SavedDialog};
 
 use crate::clock::Timestamp;
 use crate::ids::CallId;
@@ -95,6 +95,7 @@ impl Verification {
             Input::Progress { call_id, target, cseq, ringing, cancelled } => {
                 self.progress(*call_id, *target, *cseq, *ringing, *cancelled)
             }
+            Input::Talking { call_id, dialog } => self.talking(*call_id, dialog),
             Input::Said { call_id } => self.said(*call_id),
             Input::CallEnded { call_id, record, last } => {
                 self.call_ended(now, *call_id, record, *last)
@@ -206,6 +207,16 @@ impl Verification {
         Ok(if changed { Effect::Changed } else { Effect::Unchanged })
     }
 
+    fn talking(&mut self, call_id: CallId, dialog: &SavedDialog) -> Result<Effect, Refusal> {
+        let (step, at) = self.find_call(call_id)?;
+        let call = &mut step.calls[at];
+        if !call.is_up() || call.dialog.as_ref() == Some(dialog) {
+            return Ok(Effect::Unchanged);
+        }
+        call.dialog = Some(dialog.clone());
+        Ok(Effect::Changed)
+    }
+
     fn said(&mut self, call_id: CallId) -> Result<Effect, Refusal> {
         self.require_pending()?;
         let (step, _) = self.find_call(call_id)?;
@@ -237,6 +248,7 @@ impl Verification {
         }
         call.state = CallState::Ended(record.clone());
         call.dialled = None;
+        call.dialog = None;
         step.follow_outcome(at, record.outcome);
         if !pending {
             step.calls[at].caller_id = None;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dialplans::{CallerId, E164, TrunkName};
-use sip::{CallOutcome, TimelineEntry, UserPart};
+use sip::{CallOutcome, SavedDialog, TimelineEntry, UserPart};
 
 use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
@@ -464,6 +464,9 @@ pub struct Call {
     pub caller_id: Option<CallerId>,
     /// The caller ID without its tail, for records.
     pub caller_id_masked: String,
+    /// What hangs it up, sealed in the store. Null until it is answered and stays up, and once it
+    /// has ended.
+    pub dialog: Option<SavedDialog>,
     /// When it was written down.
     pub created_at: Timestamp,
     /// How it stands.

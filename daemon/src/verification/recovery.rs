@@ -143,6 +143,7 @@ async fn interrupted_call(app: &App, call: &UnfinishedCall) -> Option<Interrupte
         caller_id: trunk.caller_id(&call.caller_id).ok()?,
         target,
         last_cseq: last_cseq.max(FIRST_CSEQ),
+        dialog: call.dialog.clone(),
     })
 }
 

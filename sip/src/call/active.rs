@@ -155,7 +155,8 @@ impl ActiveCall {
         call
     }
 
-    /// Sends the CANCEL of an INVITE that an earlier process sent.
+    /// Sends the CANCEL of an INVITE that an earlier process sent, or the BYE of the dialog that it
+    /// left up.
     pub(crate) fn interrupted(
         now: Instant,
         common: &mut Common,
@@ -165,6 +166,12 @@ impl ActiveCall {
     ) -> Self {
         let limits = Limits::none(now, common.settings.timings);
         let branch = Branch::derive(&call.identity, Purpose::Invite, call.last_cseq);
+        let transport = trunk.wire.transport;
+        let left_up = call.dialog.as_ref().and_then(|dialog| dialog.restore(transport));
+        let (state, machine) = match left_up {
+            Some(_) => (State::Over, InviteClient::Terminated),
+            None => (State::undoing(now, &limits), InviteClient::Proceeding),
+        };
         let mut call = Self {
             handle,
             place,
@@ -177,12 +184,12 @@ impl ActiveCall {
             media_port: 0,
             expires_s: 0,
             limits,
-            state: State::undoing(now, &limits),
+            state,
             round: Round {
                 cseq: call.last_cseq,
                 branch,
-                remote: Remote { transport: trunk.wire.transport, ..Remote::udp(call.target) },
-                machine: InviteClient::Proceeding,
+                remote: Remote { transport, ..Remote::udp(call.target) },
+                machine,
                 is_repeated: false,
             },
             tried: None,
@@ -199,8 +206,18 @@ impl ActiveCall {
             is_listed: false,
             counted: false,
         };
-        common.branches.insert(call.round.branch, Owner::Call(place));
-        call.send_cancel(now, common);
+        match left_up {
+            Some(left_up) => {
+                let wire = Arc::clone(&call.wire);
+                let by = Releaser { wire: &wire, ..call.releaser() };
+                call.forks.hang_up_left(now, common, by, left_up);
+                call.left_up_settled(common, None);
+            }
+            None => {
+                common.branches.insert(call.round.branch, Owner::Call(place));
+                call.send_cancel(now, common);
+            }
+        }
         call
     }
 
@@ -311,6 +328,7 @@ impl ActiveCall {
             }
         }
         self.forks.handle_timeout(now, common);
+        self.left_up_settled(common, None);
         if let Some(pracks) = &mut self.pracks {
             pracks.handle_timeout(now, common);
         }
@@ -329,6 +347,7 @@ impl ActiveCall {
         loss: &Loss,
     ) -> bool {
         let is_concerned = self.forks.handle_transport_error(now, common, (self.trunk, loss));
+        self.left_up_settled(common, None);
         if let Some(pracks) = &mut self.pracks {
             pracks.handle_transport_error(now, common, (self.trunk, loss));
         }
@@ -419,6 +438,15 @@ impl ActiveCall {
             let call = self.handle;
             common.events.push_back(Event::InterruptedCallCancelled { call, status: None });
             self.forget_interrupted();
+        }
+    }
+
+    /// Tells what became of the BYE of a call that an earlier process left up, once that is known.
+    fn left_up_settled(&mut self, common: &mut Common, status: Option<u16>) {
+        let is_settled = self.state == State::Over && self.forks.is_quiet();
+        if is_settled && !self.cancels_still() && self.interrupted.take().is_some() {
+            let call = self.handle;
+            common.events.push_back(Event::InterruptedCallCancelled { call, status });
         }
     }
 

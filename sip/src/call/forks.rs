@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::auth::{AuthRequest, Authenticator, Credentials, challenges};
 use crate::dialog::Dialog;
+use crate::dialog::saved::SavedDialog;
 use crate::message::Message;
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
@@ -112,11 +113,38 @@ impl Forks {
         }
     }
 
-    /// The far side changed the dialog that was kept.
-    pub(crate) fn refresh(&mut self, request: &Message<'_>) {
-        for fork in self.list.iter_mut().filter(|fork| fork.byes == 0) {
-            fork.dialog.refresh(request);
-        }
+    /// Ends the dialog that a process left up, behind `sent_before` requests within it.
+    pub(crate) fn hang_up_left(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        by: Releaser<'_>,
+        (dialog, sent_before): (Dialog, u32),
+    ) {
+        let mut fork = Fork {
+            to_tag: Box::default(),
+            dialog,
+            ack: None,
+            credentials: Credentials::default(),
+            sent_before,
+            byes: 0,
+            bye: None,
+        };
+        fork.send_bye(now, common, by);
+        self.list.push(fork);
+    }
+
+    /// What it takes to end the dialog that was kept.
+    pub(crate) fn saved(&self) -> Option<SavedDialog> {
+        let kept = self.list.iter().find(|fork| fork.byes == 0)?;
+        SavedDialog::of(&kept.dialog, kept.sent_before)
+    }
+
+    /// The far side changed the dialog that was kept. Returns it where it has moved.
+    pub(crate) fn refresh(&mut self, request: &Message<'_>) -> Option<SavedDialog> {
+        let kept = self.list.iter_mut().find(|fork| fork.byes == 0)?;
+        let has_moved = kept.dialog.refresh(request);
+        has_moved.then(|| SavedDialog::of(&kept.dialog, kept.sent_before)).flatten()
     }
 
     /// A response to one of the BYEs came. `false`: to none of them.

@@ -48,7 +48,8 @@ impl UserAgent {
         }
     }
 
-    /// Cancels the INVITE of a call that was up when an earlier process died. It is told by
+    /// Cancels the INVITE of a call that was up when an earlier process died, or hangs up where it
+    /// had been answered and its dialog was saved. It is told by
     /// [`crate::Event::InterruptedCallCancelled`]; there is no `Ended` for it.
     pub fn cancel_interrupted(
         &mut self,
@@ -60,7 +61,10 @@ impl UserAgent {
         let trunk = core.trunks.get_mut(trunk).ok_or(PlaceCallError::UnknownTrunk)?;
         let common = &mut core.common;
         // The address was written down by us, but the set of addresses may have changed since.
-        trunk.remember(now, call.target.ip());
+        let left_up = call.dialog.as_ref().and_then(|dialog| dialog.next_hop());
+        for ip in [Some(call.target.ip()), left_up].into_iter().flatten() {
+            trunk.remember(now, ip);
+        }
         let place = core.calls.insert(|handle, place| {
             ActiveCall::interrupted(now, common, trunk, (CallHandle(handle), place), call)
         });

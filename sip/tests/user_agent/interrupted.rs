@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use dozvon_sip as sip;
-use sip::{CallHandle, Event, InterruptedCall};
+use sip::{CallHandle, Event, InterruptedCall, SavedDialog, VoiceCallRequest};
 
 use crate::bench::{Bench, CARRIER, PROXY_CHALLENGE, Sent, address, call_request, ms, secs};
 
@@ -15,6 +15,7 @@ fn interrupted(target: SocketAddr, last_cseq: u32) -> InterruptedCall {
         caller_id: request.caller_id,
         target,
         last_cseq,
+        dialog: None,
     }
 }
 
@@ -157,4 +158,99 @@ fn a_target_that_has_left_the_trunk_since_is_heard() {
     assert_eq!(cancel.to, address("192.0.2.11:5060"));
     bench.receive_from("192.0.2.11:5060", cancel.answer(200, "c", "").as_bytes());
     assert_eq!(told(&bench), [Some(200)]);
+}
+
+const CONTACT: &str = "Contact: <sip:phone@192.0.2.10:5080>\r\nRecord-Route: <sip:192.0.2.10;lr>\r\n\
+                       Content-Type: application/sdp\r\n";
+const MEDIA: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
+                     m=audio 40000 RTP/AVP 0\r\n";
+
+/// A call that stayed up until its process died: the BYE that it would have sent, and what it
+/// wrote down.
+fn left_up(challenged: bool) -> (Sent, SavedDialog) {
+    let mut before = Bench::new();
+    let request = VoiceCallRequest { call: call_request(1), talk_limit: secs(60) };
+    let call = before.ua.place_voice_call(before.now, before.trunk, request).unwrap();
+    before.drain();
+    let mut invite = before.take("INVITE");
+    if challenged {
+        before.receive(&invite.answer(407, "p", PROXY_CHALLENGE));
+        before.sent.remove(0);
+        invite = before.take("INVITE");
+    }
+    before.receive(&invite.answer_with_body(200, "a", CONTACT, MEDIA));
+    before.take("ACK");
+    let dialog = before.events.iter().find_map(|event| match event {
+        Event::Answered { dialog, .. } => dialog.clone(),
+        _ => None,
+    });
+    before.hang_up(call);
+    (before.take("BYE"), dialog.unwrap())
+}
+
+/// A process that starts after the crash, and the BYE that it sends.
+fn restarted_in(dialog: SavedDialog) -> (Bench, Sent) {
+    let mut bench = Bench::new();
+    let call = InterruptedCall { dialog: Some(dialog), ..interrupted(address(CARRIER), 1) };
+    bench.ua.cancel_interrupted(bench.now, bench.trunk, call).unwrap();
+    bench.drain();
+    let bye = bench.take("BYE");
+    bench.assert_silent();
+    (bench, bye)
+}
+
+#[test]
+fn a_call_that_was_left_up_gets_the_bye_that_the_dead_process_would_have_sent() {
+    for challenged in [false, true] {
+        let (expected, dialog) = left_up(challenged);
+        assert!(!format!("{dialog:?}").contains("7916"));
+        let (mut bench, bye) = restarted_in(SavedDialog::new(dialog.reveal()));
+        // Only the branch, which is drawn for each request, may differ.
+        let other = bye.text.replace(bye.branch(), expected.branch());
+        assert_eq!((other, bye.to), (expected.text.clone(), expected.to));
+        assert_eq!(bye.cseq(), if challenged { 3 } else { 2 });
+        assert_eq!(told(&bench), []);
+        bench.receive(&bye.answer(200, "", ""));
+        assert_eq!(told(&bench), [Some(200)]);
+        assert!(bench.ends().is_empty());
+        bench.assert_clean();
+        bench.assert_silent();
+    }
+}
+
+#[test]
+fn a_far_side_that_has_forgotten_the_call_has_ended_it() {
+    let (mut bench, bye) = restarted_in(left_up(false).1);
+    bench.receive(&bye.answer(481, "", ""));
+    assert_eq!(told(&bench), [Some(481)]);
+    bench.assert_clean();
+}
+
+#[test]
+fn nobody_answers_the_bye_of_a_call_that_was_left_up() {
+    let (mut bench, _) = restarted_in(left_up(false).1);
+    bench.wait(ms(31_999));
+    assert_eq!(told(&bench), []);
+    bench.wait(ms(1));
+    assert_eq!(told(&bench), [None]);
+    bench.take_all();
+    bench.assert_clean();
+}
+
+#[test]
+fn the_port_refuses_the_bye_of_a_call_that_was_left_up() {
+    let (mut bench, bye) = restarted_in(left_up(false).1);
+    bench.refuse(&bye.to.to_string());
+    assert_eq!(told(&bench), [None]);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_dialog_that_cannot_be_read_is_cancelled_like_any_other() {
+    let mut bench = Bench::new();
+    let dialog = Some(SavedDialog::new(b"something else"));
+    let call = InterruptedCall { dialog, ..interrupted(address(CARRIER), 1) };
+    bench.ua.cancel_interrupted(bench.now, bench.trunk, call).unwrap();
+    bench.drain();
+    bench.take("CANCEL");
 }

@@ -330,6 +330,7 @@ impl World {
             | Event::Ringing { call, .. }
             | Event::Answered { call, .. }
             | Event::MediaChanged { call, .. }
+            | Event::DialogMoved { call, .. }
             | Event::Cancelled { call } => *call,
             Event::Ended(summary) => summary.call,
             Event::ResolveTargets { .. } => return self.resolve_later(),

@@ -1,8 +1,9 @@
 //! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy,
-//! OpenSMTPD and aiosmtpd as mail servers.
+//! OpenSMTPD and aiosmtpd as mail servers, baresip as a telephone.
 
 mod carriers;
 mod challenges;
+mod handset;
 mod inbound;
 mod mail;
 mod message_centre;

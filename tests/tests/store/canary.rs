@@ -145,7 +145,7 @@ async fn left(world: &World) -> (i64, i64) {
     const STEPS: &str = "select count(*) from step where code_tail_hmac is not null \
                          or code_number_hmac is not null or code_length is not null";
     const CALLS: &str = "select count(*) from call where caller_id_sealed is not null \
-                         or dialled_sealed is not null";
+                         or dialled_sealed is not null or dialog_sealed is not null";
     if world.is_postgres() {
         let mut connection = PgConnection::connect(&world.url).await.unwrap();
         let steps = sqlx::query_scalar(STEPS).fetch_one(&mut connection).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use daemon::ids::VerificationId;
 use daemon::secrets::Keys;
 use daemon::store::{Created, Who};
+use daemon::verification::machine::Input;
 use daemon::verification::model::{CallState, Verification, VerificationStatus};
 use sip::CallOutcome;
 
@@ -90,6 +91,11 @@ async fn a_process_that_starts_finds_what_the_last_one_left_up(world: World) {
     let call = |n: usize| stored[n].steps[0].calls[0].clone();
     let id = |n: usize| stored[n].verification_id;
     world.accepted(id(1), progress(&call(1), 2, true, false)).await;
+    let dialog = sip::SavedDialog::new(b"\xff tags and routes");
+    let talking = |n: usize| Input::Talking { call_id: call(n).call_id, dialog: dialog.clone() };
+    world.accepted(id(1), talking(1)).await;
+    world.accepted(id(1), progress(&call(1), 2, true, false)).await;
+    world.accepted(id(2), talking(2)).await;
     world.accepted(id(2), ended(&call(2), world.clock.now(), CallOutcome::Rang, true)).await;
     world.accepted(id(3), check("0042")).await;
 
@@ -102,6 +108,7 @@ async fn a_process_that_starts_finds_what_the_last_one_left_up(world: World) {
     assert_eq!(ringing.state, CallState::Up { target, last_cseq: 2, rang: true });
     assert_eq!(Some(&ringing.dialled), call(1).dialled.as_ref());
     assert_eq!(Some(ringing.caller_id), call(1).caller_id);
+    assert_eq!((&ringing.dialog, &unfinished[0].dialog), (&Some(dialog), &None));
     let rest = store.unfinished_calls(Some(ids[1]), 1).await.unwrap();
     assert_eq!(rest[0].call_id, ids[2]);
     let open = store.open_verifications(None, 100).await.unwrap();

@@ -139,6 +139,7 @@ impl World {
             dialled: Some(UserPart::new(to).unwrap()),
             caller_id: Some(caller_id(shown)),
             caller_id_masked: caller_id(shown).to_string(),
+            dialog: None,
             created_at: now,
             state: CallState::Up { target: None, last_cseq: 0, rang: false },
         }

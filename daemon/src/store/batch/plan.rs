@@ -256,7 +256,8 @@ impl<'a> Plan<'a> {
                         self.writes.new_calls.push(row);
                     }
                     Some(before) if before != call => {
-                        self.writes.changed_calls.push(call_change(call));
+                        let change = call_change(self.keys, self.rng, call);
+                        self.writes.changed_calls.push(change);
                     }
                     Some(_) => {}
                 }
@@ -496,6 +497,7 @@ fn placed_by(input: &Input) -> &[Call] {
         | Input::Cancel
         | Input::Supersede
         | Input::Progress { .. }
+        | Input::Talking { .. }
         | Input::Said { .. }
         | Input::CallEnded { .. }
         | Input::Resend { again: Again::Dispatch(_), .. }

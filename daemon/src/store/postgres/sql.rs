@@ -52,7 +52,7 @@ macro_rules! call_columns {
         "
      call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
-     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms, dialog_sealed"
     };
 }
 
@@ -366,12 +366,12 @@ pub(crate) const INSERT_CALLS: &str = "
      insert into call (
      call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
-     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms, dialog_sealed)
      select * from unnest(
      $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[],
      $7::text[], $8::bytea[], $9::text[], $10::bytea[], $11::bytea[], $12::text[],
      $13::timestamptz[], $14::text[], $15::integer[], $16::boolean[], $17::timestamptz[],
-     $18::text[], $19::text[], $20::integer[], $21::integer[], $22::bigint[])";
+     $18::text[], $19::text[], $20::integer[], $21::integer[], $22::bigint[], $23::bytea[])";
 
 pub(crate) const INSERT_OPEN: &str = "
      insert into open_verification (
@@ -461,13 +461,13 @@ pub(crate) const UPDATE_CALLS: &str = "
      caller_id_sealed = case when u.keep_caller_id then t.caller_id_sealed end,
      target = u.target, last_cseq = greatest(t.last_cseq, u.last_cseq), rang = u.rang,
      ended_at = u.ended_at, outcome = u.outcome, timeline = u.timeline, status = u.status,
-     q850 = u.q850, retry_after_ms = u.retry_after_ms
+     q850 = u.q850, retry_after_ms = u.retry_after_ms, dialog_sealed = u.dialog_sealed
      from unnest(
      $1::uuid[], $2::boolean[], $3::boolean[], $4::text[], $5::integer[], $6::boolean[],
      $7::timestamptz[], $8::text[], $9::text[], $10::integer[], $11::integer[],
-     $12::bigint[]) as u (
+     $12::bigint[], $13::bytea[]) as u (
      call_id, keep_dialled, keep_caller_id, target, last_cseq, rang, ended_at, outcome,
-     timeline, status, q850, retry_after_ms)
+     timeline, status, q850, retry_after_ms, dialog_sealed)
      where t.call_id = any($1) and t.call_id = u.call_id";
 
 pub(crate) const DELETE_OPEN: &str =

@@ -53,7 +53,7 @@ macro_rules! call_columns {
         "
      call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
-     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms"
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms, dialog_sealed"
     };
 }
 
@@ -364,7 +364,7 @@ pub(crate) const INSERT_CALLS: Rows = Rows {
      insert into call (
      call_id, verification_id, step_n, attempt, account, live, trunk, to_sealed,
      to_masked, dialled_sealed, caller_id_sealed, caller_id_masked, created_at, target,
-     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms)
+     last_cseq, rang, ended_at, outcome, timeline, status, q850, retry_after_ms, dialog_sealed)
      values ",
     tail: "",
 };
@@ -470,7 +470,7 @@ pub(crate) const UPDATE_CALLS: Rows = Rows {
     head: "
      with u (
      call_id, keep_dialled, keep_caller_id, target, last_cseq, rang, ended_at, outcome,
-     timeline, status, q850, retry_after_ms)
+     timeline, status, q850, retry_after_ms, dialog_sealed)
      as (values ",
     tail: ")
      update call as t set
@@ -478,7 +478,7 @@ pub(crate) const UPDATE_CALLS: Rows = Rows {
      caller_id_sealed = case when u.keep_caller_id then t.caller_id_sealed end,
      target = u.target, last_cseq = max(t.last_cseq, u.last_cseq), rang = u.rang,
      ended_at = u.ended_at, outcome = u.outcome, timeline = u.timeline, status = u.status,
-     q850 = u.q850, retry_after_ms = u.retry_after_ms
+     q850 = u.q850, retry_after_ms = u.retry_after_ms, dialog_sealed = u.dialog_sealed
      from u where t.call_id = u.call_id",
 };
 

@@ -44,6 +44,7 @@ fn call(id: u128, number: &str) -> Call {
         dialled: Some(UserPart::new("+79161234567").unwrap()),
         caller_id: Some(caller_id(number)),
         caller_id_masked: caller_id(number).to_string(),
+        dialog: None,
         created_at: START,
         state: CallState::Up { target: None, last_cseq: 0, rang: false },
     }

@@ -80,6 +80,7 @@ pub fn placement(
         dialled: Some(called),
         caller_id: Some(attempt.caller_id),
         caller_id_masked: attempt.caller_id.to_string(),
+        dialog: None,
         created_at: now,
         state: CallState::Up { target: None, last_cseq: 0, rang: false },
     };

@@ -111,6 +111,7 @@ pub(crate) fn placement(
         dialled: Some(called.clone()),
         caller_id: Some(shown),
         caller_id_masked: shown.to_string(),
+        dialog: None,
         created_at: now,
         state: CallState::Up { target: None, last_cseq: 0, rang: false },
     };
@@ -145,7 +146,7 @@ pub(crate) fn play(app: &App, number: MagicNumber) -> CallWatch {
         if rings {
             let ringing = CallProgress { ringing: true, ..CallProgress::default() };
             // Whoever watched may be gone; the play goes on for the record.
-            let _ = progress.send(ringing);
+            let _ = progress.send(ringing.clone());
             tokio::select! {
                 () = tokio::time::sleep(RING_FOR) => {}
                 () = stop.cancelled() => {}

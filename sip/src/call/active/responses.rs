@@ -46,8 +46,10 @@ impl ActiveCall {
             Method::Bye => {
                 let wire = Arc::clone(&self.wire);
                 let by = Releaser { wire: &wire, ..self.releaser() };
-                let answer = (response, status);
-                self.forks.handle_response(now, common, by, &mut trunk.authenticator, answer)
+                let (answer, authenticator) = ((response, status), &mut trunk.authenticator);
+                let is_ours = self.forks.handle_response(now, common, by, authenticator, answer);
+                self.left_up_settled(common, Some(status));
+                is_ours
             }
             _ => false,
         }

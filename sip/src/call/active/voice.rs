@@ -59,7 +59,9 @@ impl ActiveCall {
         });
         self.voice = Some(voice);
         if let Some(Reinvite::Accepted { changed, .. }) = &answer {
-            self.forks.refresh(request);
+            if let Some(dialog) = self.forks.refresh(request) {
+                common.events.push_back(Event::DialogMoved { call: self.handle, dialog });
+            }
             self.tell_changed(common, *changed);
         }
         answer
@@ -127,7 +129,8 @@ impl ActiveCall {
         let Some(media) = self.talk().map(Talk::media) else { return };
         let after = self.timeline.as_ref().map(|timeline| timeline.start_of_call());
         let after = now.saturating_duration_since(after.unwrap_or(now));
-        common.events.push_back(Event::Answered { call: self.handle, after, media });
+        let (call, dialog) = (self.handle, self.forks.saved());
+        common.events.push_back(Event::Answered { call, after, media, dialog });
     }
 
     /// Repeats a 200 of ours, or hangs up where nobody acknowledges it.
