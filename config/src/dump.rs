@@ -284,6 +284,7 @@ fn account(out: &mut Writer, name: &str, account: &Account) {
     if let Some(region) = &account.default_region {
         out.text("default_region", region);
     }
+    out.text("unknown_user", &account.unknown_user.as_str());
 }
 
 fn smpp(out: &mut Writer, link: &Smpp) {
@@ -360,6 +361,7 @@ fn limits(out: &mut Writer, config: &Config) {
     out.value("sends_per_day", limits.sends_per_day);
     out.value("flash_calls_per_day", limits.flash_calls_per_day);
     out.value("failed_checks_per_day", limits.failed_checks_per_day);
+    out.value("failed_long_checks_per_day", limits.failed_long_checks_per_day);
     out.value("open_verifications", limits.open_verifications);
     out.value("same_tail_hours", limits.same_tail.as_secs() / HOUR_S);
     out.value("http_connections", limits.http_connections);

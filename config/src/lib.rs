@@ -21,7 +21,7 @@ mod syntax;
 
 use diagnostic::fault::Faults;
 
-pub use config::account::Account;
+pub use config::account::{Account, UnknownUser};
 pub use config::api::Api;
 pub use config::database::{Database, OnOutage, PostgresUrl, Retention, Store};
 pub use config::email::{Email, MailTls, Mailbox, MailboxError};

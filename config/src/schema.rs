@@ -213,7 +213,7 @@ pub(crate) const ACCOUNT: Schema = Schema {
         key("senders", TEXT_OR_TEXTS),
         key("default_region", TEXT),
         key("inbound_numbers", TEXT_OR_TEXTS),
-        later("unknown_user"),
+        key("unknown_user", TEXT),
     ],
 };
 
@@ -278,6 +278,7 @@ pub(crate) const LIMITS: Schema = Schema {
         key("sends_per_day", WHOLE),
         key("flash_calls_per_day", WHOLE),
         key("failed_checks_per_day", WHOLE),
+        key("failed_long_checks_per_day", WHOLE),
         key("open_verifications", WHOLE),
         key("same_tail_hours", WHOLE),
         key("http_connections", WHOLE),

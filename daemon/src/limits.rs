@@ -15,12 +15,20 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SEND: &str = "send";
 /// Flash calls to one number.
 const FLASH_CALL: &str = "flash_call";
-/// Wrong codes for one number.
+/// Wrong short codes for one number.
 const FAILED_CHECK: &str = "failed_check";
+/// Wrong long codes for one number or mailbox.
+const FAILED_LONG_CHECK: &str = "failed_long_check";
+/// A device proved a number or mailbox.
+const KNOWN_DEVICE: &str = "known_device";
 /// Wrong codes by one account, address or device.
 const FAILED_GUESS: &str = "failed_guess";
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// How long a device that proved a number or mailbox is known there: strangers' wrong codes do not
+/// keep its owner out.
+const KNOWN: LimitRule = LimitRule { max: 1, window: Duration::from_secs(90 * 24 * 3600) };
 
 /// Codes up to this length are guessed too easily to be tried often.
 const SHORT_CODE: u8 = 5;
@@ -48,6 +56,8 @@ pub enum LimitKind {
     Sends,
     /// Flash calls to a number are closed after wrong codes.
     FlashCallClosed,
+    /// Written and spoken codes to a number or mailbox are closed after wrong ones.
+    LongCodesClosed,
     /// The account, address or device presented too many wrong codes.
     FailedChecks,
 }
@@ -59,6 +69,7 @@ impl LimitKind {
             Self::BetweenSends => "too_soon",
             Self::Sends => "number_limit",
             Self::FlashCallClosed => "flash_call_closed",
+            Self::LongCodesClosed => "codes_closed",
             Self::FailedChecks => "too_many_failed_checks",
         }
     }
@@ -66,7 +77,7 @@ impl LimitKind {
 
 /// Whether another channel may have room where this one has none.
 pub fn is_of_channel(reached: &LimitReached) -> bool {
-    matches!(reached.scope, FLASH_CALL | FAILED_CHECK)
+    matches!(reached.scope, FLASH_CALL | FAILED_CHECK | FAILED_LONG_CHECK)
 }
 
 /// The subjects that wrong codes are counted for, beside the number.
@@ -78,10 +89,21 @@ pub struct Guesser<'a> {
     pub client: &'a Client,
 }
 
+/// What a wrong code could have hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// A code that is guessed easily: the tail of a number.
+    Short,
+    /// One of six digits and more.
+    Long,
+}
+
 /// What a new verification by flash call must find room in, and is counted for.
 pub fn for_flash_call(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<Limit> {
     let mut all = for_resend(limits, to);
-    all.push(failed_checks_of_number(limits, to, LimitUse::Look));
+    let at = LimitSubject::Number(*to);
+    all.push(failed_checks_at(limits, at.clone(), Guess::Short, LimitUse::LookUnlessExcused));
+    all.extend(known_device(guesser, at, LimitUse::Excuse));
     all.extend(failed_checks_of(guesser, LimitUse::Look));
     all
 }
@@ -89,7 +111,14 @@ pub fn for_flash_call(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<L
 /// What a code that is written must find room in, and is counted for. Wrong short codes do not
 /// close this way: else a stranger could keep the owner out.
 pub fn for_text(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<Limit> {
-    let mut all = vec![for_send(limits, to)];
+    for_long_code(limits, for_send(limits, to), guesser)
+}
+
+fn for_long_code(limits: &Limits, send: Limit, guesser: Guesser<'_>) -> Vec<Limit> {
+    let at = send.subject.clone();
+    let mut all = vec![send];
+    all.push(failed_checks_at(limits, at.clone(), Guess::Long, LimitUse::LookUnlessExcused));
+    all.extend(known_device(guesser, at, LimitUse::Excuse));
     all.extend(failed_checks_of(guesser, LimitUse::Look));
     all
 }
@@ -133,9 +162,7 @@ pub fn is_short(channel: Channel, code_length: u8) -> bool {
 
 /// The same for a code that is mailed.
 pub fn for_mail(limits: &Limits, to: &EmailAddress, guesser: Guesser<'_>) -> Vec<Limit> {
-    let mut all = vec![for_mail_send(limits, to)];
-    all.extend(failed_checks_of(guesser, LimitUse::Look));
-    all
+    for_long_code(limits, for_mail_send(limits, to), guesser)
 }
 
 /// What a mail must find room in, and is counted for.
@@ -148,13 +175,13 @@ pub fn for_mail_send(limits: &Limits, to: &EmailAddress) -> Limit {
     }
 }
 
-/// What a wrong code is counted for; `is_short`: a short code could have been guessed. A number
-/// and an account never refuse a check: else a stranger's wrong codes would stop the owner's right
-/// one. They refuse the next flash call.
+/// What a wrong code is counted for, beside a right one, which makes the device known; `at` is
+/// where the code went. A destination and an account never refuse a check: else a stranger's wrong
+/// codes would stop the owner's right one. They refuse the next call, text or mail.
 pub fn for_check(
     limits: &Limits,
-    to: Option<&E164>,
-    is_short: bool,
+    at: Option<LimitSubject>,
+    guess: Guess,
     guesser: Guesser<'_>,
 ) -> Vec<Limit> {
     let mut all = failed_checks_of(guesser, LimitUse::Take);
@@ -163,19 +190,25 @@ pub fn for_check(
             limit.limit_use = LimitUse::Count;
         }
     }
-    if let Some(to) = to.filter(|_| is_short) {
-        all.push(failed_checks_of_number(limits, to, LimitUse::Count));
+    if let Some(at) = at {
+        all.push(failed_checks_at(limits, at.clone(), guess, LimitUse::Count));
+        all.extend(known_device(guesser, at, LimitUse::CountApproval));
     }
     all
 }
 
-fn failed_checks_of_number(limits: &Limits, to: &E164, limit_use: LimitUse) -> Limit {
-    Limit {
-        scope: FAILED_CHECK,
-        subject: LimitSubject::Number(*to),
-        rules: vec![LimitRule { max: limits.failed_checks_per_day, window: DAY }],
-        limit_use,
-    }
+fn failed_checks_at(limits: &Limits, at: LimitSubject, guess: Guess, limit_use: LimitUse) -> Limit {
+    let (scope, max) = match guess {
+        Guess::Short => (FAILED_CHECK, limits.failed_checks_per_day),
+        Guess::Long => (FAILED_LONG_CHECK, limits.failed_long_checks_per_day),
+    };
+    Limit { scope, subject: at, rules: vec![LimitRule { max, window: DAY }], limit_use }
+}
+
+fn known_device(guesser: Guesser<'_>, at: LimitSubject, limit_use: LimitUse) -> Option<Limit> {
+    let device = guesser.client.device_id.clone()?;
+    let subject = LimitSubject::DeviceAt(guesser.account.to_owned(), device, Box::new(at));
+    Some(Limit { scope: KNOWN_DEVICE, subject, rules: vec![KNOWN], limit_use })
 }
 
 fn failed_checks_of(guesser: Guesser<'_>, limit_use: LimitUse) -> Vec<Limit> {
@@ -228,6 +261,7 @@ pub fn kind(reached: &LimitReached) -> LimitKind {
         // The rules of a minute and of a day have their own windows.
         SEND if ![MINUTE, DAY].contains(&reached.rule.window) => LimitKind::BetweenSends,
         FAILED_CHECK => LimitKind::FlashCallClosed,
+        FAILED_LONG_CHECK => LimitKind::LongCodesClosed,
         FAILED_GUESS => LimitKind::FailedChecks,
         _ => LimitKind::Sends,
     }
@@ -245,6 +279,7 @@ mod tests {
             sends_per_day: 30,
             flash_calls_per_day: 10,
             failed_checks_per_day: 5,
+            failed_long_checks_per_day: 10,
             open_verifications: 3,
             same_tail: DAY,
             http_connections: 100,
@@ -260,7 +295,8 @@ mod tests {
     fn a_strangers_wrong_codes_never_refuse_the_owners_check() {
         let client = Client { ip: Some("203.0.113.9".parse().unwrap()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), Some(&number()), true, guesser);
+        let at = LimitSubject::Number(number());
+        let all = for_check(&limits(), Some(at), Guess::Short, guesser);
         for limit in &all {
             let refuses = limit.limit_use == LimitUse::Take;
             let personal =
@@ -271,11 +307,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_code_does_not_close_the_flash_call() {
+    fn a_long_code_does_not_close_the_flash_call_nor_a_short_one_the_text() {
         let client = Client::default();
         let guesser = Guesser { account: "default", client: &client };
-        let all = for_check(&limits(), Some(&number()), is_short(Channel::Sms, 6), guesser);
-        assert!(!all.iter().any(|limit| matches!(limit.subject, LimitSubject::Number(_))));
+        for (guess, closes) in [(Guess::Short, FAILED_CHECK), (Guess::Long, FAILED_LONG_CHECK)] {
+            let at = LimitSubject::Number(number());
+            let counted = for_check(&limits(), Some(at), guess, guesser);
+            let its = counted.iter().filter(|l| matches!(l.subject, LimitSubject::Number(_)));
+            assert_eq!(its.map(|limit| limit.scope).collect::<Vec<_>>(), [closes]);
+        }
+        let calls = for_flash_call(&limits(), &number(), guesser);
+        assert!(calls.iter().all(|limit| limit.scope != FAILED_LONG_CHECK));
+        let texts = for_text(&limits(), &number(), guesser);
+        assert!(texts.iter().all(|limit| limit.scope != FAILED_CHECK));
     }
 
     #[test]
@@ -283,7 +327,11 @@ mod tests {
         let client = Client { device_id: Some("d".to_owned()), ..Client::default() };
         let guesser = Guesser { account: "default", client: &client };
         let mut all = for_flash_call(&limits(), &number(), guesser);
-        all.extend(for_check(&limits(), Some(&number()), true, guesser));
+        for guess in [Guess::Short, Guess::Long] {
+            let at = LimitSubject::Number(number());
+            all.extend(for_check(&limits(), Some(at), guess, guesser));
+        }
+        all.extend(for_text(&limits(), &number(), guesser));
         all.extend(for_resend(&limits(), &number()));
         for one in &all {
             for other in &all {
@@ -305,8 +353,13 @@ mod tests {
         assert_eq!(kind(&reached(&send, 0)), LimitKind::BetweenSends);
         assert_eq!(kind(&reached(&send, 1)), LimitKind::Sends);
         assert_eq!(kind(&reached(&send, 2)), LimitKind::Sends);
-        let closed = failed_checks_of_number(&limits(), &number(), LimitUse::Look);
-        assert_eq!(kind(&reached(&closed, 0)), LimitKind::FlashCallClosed);
+        for (guess, closed) in
+            [(Guess::Short, LimitKind::FlashCallClosed), (Guess::Long, LimitKind::LongCodesClosed)]
+        {
+            let at = LimitSubject::Number(number());
+            let limit = failed_checks_at(&limits(), at, guess, LimitUse::Look);
+            assert_eq!(kind(&reached(&limit, 0)), closed);
+        }
         let account = Guesser { account: "default", client: &Client::default() };
         let account = failed_checks_of(account, LimitUse::Look);
         assert_eq!(kind(&reached(&account[0], 0)), LimitKind::FailedChecks);

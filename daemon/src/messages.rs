@@ -28,7 +28,7 @@ use crate::verification::service::{Accepted, Wait};
 
 pub use receive::{Arrived, Sender, receive, receive_part};
 pub use recovery::recover;
-pub use sender::{OutgoingText, ReadyText, RouteError, TextEnd, reserve, route};
+pub use sender::{OutgoingText, ReadyText, RouteError, TextEnd, reserve, route, taken_word};
 
 /// How long a text may wait for its trunk when the client does not say.
 const DEFAULT_VALIDITY: Duration = Duration::from_secs(3600);

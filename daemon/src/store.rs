@@ -62,8 +62,8 @@ use crate::verification::model::Verification;
 pub use api_key::{ApiKey, ApiKeyId, ApiKeyIdError};
 pub use changes::VersionWatch;
 pub use directory::{
-    Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, User, UserFault, UserFaultCause,
-    UserFilter, UsersPut,
+    Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, Typed, User, UserFault,
+    UserFaultCause, UserFilter, UsersPut,
 };
 pub use idempotency::{Idempotency, Replay, StoredResponse};
 pub use inbound::{PartContent, ReceivePart, Repeats};
@@ -201,6 +201,7 @@ impl Store {
         request: impl FnOnce(Task<Q, A>) -> Request,
         question: Q,
     ) -> Result<A, StoreError> {
+        crate::telemetry::store_request();
         let (task, answer) = Task::new(question);
         self.0.requests.try_send(request(task)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
@@ -387,17 +388,14 @@ impl Store {
         let hashes: Vec<Key> = limits.iter().map(|limit| limit_hash(&self.0.keys, limit)).collect();
         let rows = self.0.reader.limits(&hashes).await?;
         let now = self.0.clock.now();
-        for (limit, hash) in limits.iter().zip(hashes) {
+        let mut logs = Vec::with_capacity(hashes.len());
+        for hash in hashes {
             let row = rows.iter().find(|row| row.limit_hmac == hash);
-            let log = match row.map(|row| LimitLog::decode(&row.log)) {
-                None => LimitLog::default(),
-                Some(log) => convert::Table("limit_counter").column("log", log)?,
-            };
-            if let Some(reached) = log.reached(now, limit) {
-                return Ok(Some(reached));
-            }
+            let log = row.map(|row| LimitLog::decode(&row.log));
+            let table = convert::Table("limit_counter");
+            logs.push(log.map(|log| table.column("log", log)).transpose()?);
         }
-        Ok(None)
+        Ok(Limit::first_reached(now, limits, |at| logs.get(at)?.as_ref()))
     }
 
     // API keys.

@@ -197,6 +197,16 @@ pub(crate) fn verification_ended(purpose: &str, status: &'static str) {
         .increment(1);
 }
 
+/// The database is asked something.
+pub(crate) fn store_read() {
+    counter!("dozvon_store_reads_total").increment(1);
+}
+
+/// The database's writer is asked to do something, in a batch with others.
+pub(crate) fn store_request() {
+    counter!("dozvon_store_requests_total").increment(1);
+}
+
 /// Says what each metric of this crate means; once, after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("dozvon_trunk_registered", "1 while the trunk has a binding or needs none");
@@ -221,6 +231,8 @@ pub fn describe_metrics() {
     describe_counter!("dozvon_inbound_total", "calls and texts from outside, by what they came to");
     describe_counter!("dozvon_verifications_created_total", "verifications made, by purpose");
     describe_counter!("dozvon_verifications_ended_total", "verifications, by purpose and end");
+    describe_counter!("dozvon_store_reads_total", "questions to the database");
+    describe_counter!("dozvon_store_requests_total", "requests to the database's writer");
     describe_counter!("dozvon_http_requests_total", "answers, by method, route and status");
     describe_histogram!("dozvon_http_request_seconds", "from header to answer, by route");
     describe_histogram!("dozvon_post_dial_delay_seconds", "from INVITE to ringing, by trunk");

@@ -5,6 +5,26 @@ use sip::UserPart;
 
 use crate::name::PurposeName;
 
+/// What a sign-in is told whose identifier nobody in the directory has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownUser {
+    /// That nobody has it.
+    #[default]
+    Reveal,
+    /// Nothing: it looks as if somebody had it, and nothing is sent.
+    Conceal,
+}
+
+impl UnknownUser {
+    /// As the file writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reveal => "reveal",
+            Self::Conceal => "conceal",
+        }
+    }
+}
+
 /// What the keys of one account may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -19,4 +39,6 @@ pub struct Account {
     pub inbound_numbers: Vec<NumberRange>,
     /// The region by which numbers without `+` are read; `None`: such numbers are refused.
     pub default_region: Option<Region>,
+    /// What a sign-in is told about somebody who is not in the directory, or disabled there.
+    pub unknown_user: UnknownUser,
 }

@@ -15,6 +15,9 @@ pub struct Limits {
     pub flash_calls_per_day: u32,
     /// Failed checks of short codes for one number in 24 hours; then flash calls to it stop.
     pub failed_checks_per_day: u32,
+    /// Failed checks of codes of six digits and more for one number or mailbox in 24 hours; then
+    /// they stop, but for a device that proved it before.
+    pub failed_long_checks_per_day: u32,
     /// Open verifications for one number and purpose.
     pub open_verifications: u32,
     /// How long a tail is not shown to the same number again.

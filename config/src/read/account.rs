@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dialplans::{NumberRange, PoolChoice, PoolName, Region};
 
-use crate::config::account::Account;
+use crate::config::account::{Account, UnknownUser};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::name::{AccountName, PurposeName};
@@ -28,6 +28,7 @@ pub(crate) fn read_all(
         senders: Vec::new(),
         inbound_numbers: Vec::new(),
         default_region: None,
+        unknown_user: UnknownUser::default(),
     };
     let mut accounts = BTreeMap::from([(AccountName::default_account(), default)]);
     for section in Section::each(faults, root, "accounts", &schema::ACCOUNT) {
@@ -82,7 +83,12 @@ fn read(section: &Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Accoun
         parse_each(faults, "inbound_numbers", Code::BadNumber, numbers, NumberRange::parse);
     let inbound_numbers = numbers.into_iter().map(|range| range.value).collect();
     let default_region = section.parsed(faults, "default_region", Code::BadRegion, Region::parse);
-    Account { pools, purposes, senders, inbound_numbers, default_region }
+    let words = [
+        (UnknownUser::Reveal.as_str(), Some(UnknownUser::Reveal)),
+        (UnknownUser::Conceal.as_str(), Some(UnknownUser::Conceal)),
+    ];
+    let unknown_user = section.choice(faults, "unknown_user", &words).unwrap_or_default();
+    Account { pools, purposes, senders, inbound_numbers, default_region, unknown_user }
 }
 
 fn is_purpose(name: Spanned<&str>, names: &Names<'_>, faults: &mut Faults) -> bool {

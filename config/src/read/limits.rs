@@ -17,6 +17,12 @@ pub(crate) fn read(section: &Section<'_>, faults: &mut Faults) -> Limits {
         sends_per_day: section.whole(faults, "sends_per_day", 30, 1..=10_000),
         flash_calls_per_day: section.whole(faults, "flash_calls_per_day", 10, 1..=10_000),
         failed_checks_per_day: section.whole(faults, "failed_checks_per_day", 5, 1..=100),
+        failed_long_checks_per_day: section.whole(
+            faults,
+            "failed_long_checks_per_day",
+            10,
+            1..=100,
+        ),
         open_verifications: section.whole(faults, "open_verifications", 3, 1..=100),
         same_tail: Duration::from_secs(same_tail_hours * 3_600),
         http_connections: section.whole(faults, "http_connections", 1_024, 16..=100_000),

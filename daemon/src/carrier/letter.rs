@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn what_is_no_letter_of_text_is_none() {
-        let deep = "Content-Type: multipart/mixed; boundary=x\n\n--x\n".repeat(9);
+        let level = |n| format!("Content-Type: multipart/mixed; boundary=x{n}\n\n--x{n}\n");
+        let deep: String = (0..9).map(level).collect::<String>() + "\nCode 012345";
         for letter in [
             "Content-Type: text/html\n\n<b>no</b>",
             "Content-Type: multipart/mixed\n\nno boundary",

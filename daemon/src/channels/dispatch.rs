@@ -19,6 +19,27 @@ const TEST_CODE: &str = "000000";
 /// How long a text or mail under a test key is under way.
 const PLAY: Duration = Duration::from_millis(150);
 
+/// Who carries a text or mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The server or trunk of the file.
+    Out,
+    /// Nobody: under a test key it is played.
+    Play,
+    /// Nobody: the verification is nobody's and must look like any other.
+    Pretend,
+}
+
+impl Way {
+    pub(super) fn of(verification: &Verification) -> Self {
+        match verification.live {
+            true if verification.is_decoy() => Self::Pretend,
+            true => Self::Out,
+            false => Self::Play,
+        }
+    }
+}
+
 /// Between two tries to write down that one is about to leave.
 const WRITE_RETRY: Duration = Duration::from_millis(500);
 
@@ -96,6 +117,20 @@ pub(super) async fn play(
         true => (DispatchOutcome::Failed, "undelivered".to_owned()),
         false => (DispatchOutcome::Delivered, "test".to_owned()),
     })
+}
+
+/// For nobody: nothing leaves, and it looks as if it had. `None`: nobody waits for it any more.
+pub(super) async fn pretend(
+    app: &App,
+    verification_id: VerificationId,
+    dispatch_id: MessageId,
+    word: &str,
+) -> Option<(DispatchOutcome, String)> {
+    if !is_wanted(app, verification_id, dispatch_id).await {
+        return None;
+    }
+    tokio::time::sleep(PLAY).await;
+    Some((DispatchOutcome::Sent, word.to_owned()))
 }
 
 /// A text or mail that may have left when the process died: it is never sent again.

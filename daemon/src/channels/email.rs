@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tracing::Instrument;
 
 use crate::app::{App, Settings};
+use crate::channels::dispatch::Way;
 use crate::channels::wording::{self, Words};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, dispatch};
 use crate::clock::Timestamp;
@@ -27,6 +28,8 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(20),
 ];
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// What a server says that takes a mail.
+const TAKEN: &str = "smtp_250";
 
 /// A mail that is ready to be handed on. Never prints.
 #[derive(Clone)]
@@ -46,7 +49,7 @@ pub struct Act {
     mail: OutgoingMail,
     /// Shown large.
     code: CodeDigits,
-    live: bool,
+    way: Way,
     /// Nobody needs it later.
     until: Timestamp,
 }
@@ -129,7 +132,7 @@ fn act(
     let (subject, text) = wording::mail(settings, &words)?;
     let mail = OutgoingMail { message_id, to, subject, text };
     let (code, until) = (code.clone(), verification.expires_at);
-    Ok(Act { mail, code, live: verification.live, until })
+    Ok(Act { mail, code, way: Way::of(verification), until })
 }
 
 impl Act {
@@ -152,9 +155,10 @@ async fn run(app: App, verification_id: VerificationId, act: Act) {
     let id = act.mail.message_id;
     // Mailboxes of a domain that nobody can have (RFC 2606) do not get it.
     let undelivered = act.mail.to.reveal().ends_with(".invalid");
-    let end = match act.live {
-        true => hand_on(&app, verification_id, &act).await,
-        false => dispatch::play(&app, verification_id, id, undelivered).await,
+    let end = match act.way {
+        Way::Out => hand_on(&app, verification_id, &act).await,
+        Way::Play => dispatch::play(&app, verification_id, id, undelivered).await,
+        Way::Pretend => dispatch::pretend(&app, verification_id, id, TAKEN).await,
     };
     if let Some((outcome, word)) = end {
         dispatch::report(app, verification_id, id, outcome, word).await;

@@ -4,7 +4,7 @@
 mod prepare;
 
 pub use prepare::{Act, plan, prepare, prepare_again};
-pub(super) use prepare::{Way, place, request};
+pub(super) use prepare::{Way, live_way, place, request};
 
 use std::time::Duration;
 

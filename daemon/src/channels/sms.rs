@@ -7,6 +7,7 @@ use dialplans::E164;
 use tracing::Instrument;
 
 use crate::app::{App, Settings};
+use crate::channels::dispatch::Way;
 use crate::channels::wording::{self, Words};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, dispatch};
 use crate::ids::{MessageId, VerificationId};
@@ -28,7 +29,7 @@ const ROOM_RETRY: Duration = Duration::from_millis(200);
 /// A text that is ready to be handed on. Never prints.
 pub struct Act {
     text: OutgoingText,
-    live: bool,
+    way: Way,
 }
 
 impl fmt::Debug for Act {
@@ -117,7 +118,7 @@ fn act(
     let sender = account.senders.first().map(|sender| sender.reveal().to_owned());
     let proves = Some(verification.verification_id);
     let text = OutgoingText { message_id: dispatch_id, to, sender, text, proves };
-    Ok(Act { text, live: verification.live })
+    Ok(Act { text, way: Way::of(verification) })
 }
 
 impl Act {
@@ -153,9 +154,16 @@ async fn hand_on(
     act: Act,
 ) -> Option<(DispatchOutcome, String)> {
     let id = act.text.message_id;
-    if !act.live {
-        let undelivered = MagicNumber::of(&act.text.to) == MagicNumber::UndeliveredText;
-        return dispatch::play(app, verification_id, id, undelivered).await;
+    match act.way {
+        Way::Out => {}
+        Way::Play => {
+            let undelivered = MagicNumber::of(&act.text.to) == MagicNumber::UndeliveredText;
+            return dispatch::play(app, verification_id, id, undelivered).await;
+        }
+        Way::Pretend => {
+            let word = messages::taken_word(&app.settings());
+            return dispatch::pretend(app, verification_id, id, word).await;
+        }
     }
     let deadline = app.now() + ROOM_LIMIT;
     let ready = loop {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::flash_call::{Act, Leg, Shows, Way, write, write_progress};
+use super::flash_call::{Act, Leg, Shows, Way, live_way, write, write_progress};
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, flash_call};
 use crate::ids::{CallId, VerificationId};
@@ -28,7 +28,7 @@ use crate::verification::machine::{Again, Input};
 use crate::verification::model::{
     CallState, Channel, CodeDigits, Step, StepCode, StepStatus, Verification,
 };
-use crate::verification::service::{self, MagicNumber, Placement};
+use crate::verification::service::{self, MagicNumber, Pace, Placement};
 
 /// How long the phone rings: its owner is to pick it up, unlike with a flash call.
 const RING_LIMIT: Duration = Duration::from_secs(30);
@@ -122,6 +122,11 @@ fn act(
     let plan = plan(app, settings, verification)?;
     let Placement { call, mut order, .. } =
         flash_call::place(app, settings, verification, attempt, &plan.first)?;
+    if verification.is_decoy() {
+        let way = live_way(app, verification, (MagicNumber::Answered, Pace::of_speech()))?;
+        let leg = Leg { attempt, live: false, call, next: None, shows: Shows::Speech(None) };
+        return Ok(Act { leg, order, way });
+    }
     let announcement = app.media().prompts.announce(verification.locale.as_deref(), code.reveal());
     let speech = Speech { line: app.media().lines.bind()?, announcement };
     speech.shape(&mut order);

@@ -8,7 +8,7 @@ use crate::accounts::ActingAccount;
 use crate::app::App;
 use crate::email_address::EmailAddress;
 use crate::ids::{SignInId, UserId};
-use crate::store::{SignInStatus, StoreError, User};
+use crate::store::{SignInStatus, StoreError, Typed, User};
 
 /// What a client named. Never prints.
 #[derive(Clone)]
@@ -87,7 +87,11 @@ pub async fn resolve(
                 SignInStatus::Open => {}
                 ended => return Err(TargetError::SignInEnded(ended)),
             }
-            Ok(of_user(&enabled(app, account, sign_in.user_id).await?, Some(*id)))
+            let Some(typed) = sign_in.concealed else {
+                return Ok(of_user(&enabled(app, account, sign_in.user_id).await?, Some(*id)));
+            };
+            let user = app.store().user(&account.who(), sign_in.user_id).await?;
+            Ok(Target { sign_in_id: Some(*id), ..of_typed(typed, user.as_ref()) })
         }
     }
 }
@@ -97,6 +101,26 @@ async fn enabled(app: &App, account: &ActingAccount, id: UserId) -> Result<User,
         None => Err(TargetError::NoUser),
         Some(user) if !user.enabled => Err(TargetError::Disabled),
         Some(user) => Ok(user),
+    }
+}
+
+/// What was typed and nothing else of the user. `user_id` is `None` where nobody is to be reached:
+/// nobody has it, or is not to sign in.
+fn of_typed(typed: Typed, user: Option<&User>) -> Target {
+    let user = user.filter(|user| user.enabled);
+    match typed {
+        Typed::Phone(number) => Target {
+            user_id: user.filter(|user| user.phone == Some(number)).map(|user| user.user_id),
+            ..number.into()
+        },
+        Typed::Email(address) => {
+            let its = |user: &&User| {
+                user.email.as_ref().is_some_and(|own| own.folded() == address.folded())
+            };
+            let user_id = user.filter(its).map(|user| user.user_id);
+            Target { mailbox: Some(address), user_id, ..Target::default() }
+        }
+        Typed::Login => Target::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use config::UnknownUser;
 use dialplans::E164;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::directory::{self, SignInError, Started};
 use crate::email_address::EmailAddress;
 use crate::ids::SignInId;
-use crate::store::Identifier;
+use crate::store::{Identifier, SignInStatus};
 use crate::verification::service::MagicNumber;
 
 /// A sign-in.
@@ -34,8 +35,8 @@ pub struct SignInView {
     /// `open`, `completed`, `failed`, `expired`; more may come.
     #[schema(example = "open")]
     pub status: &'static str,
-    /// Whose it is.
-    pub user_id: String,
+    /// Whose it is; null: the account conceals that, until the sign-in is completed.
+    pub user_id: Option<String>,
     /// The channels that this user may choose.
     pub channels: Vec<ChoiceView>,
     /// The verification that ended it; null: none did.
@@ -63,11 +64,12 @@ pub struct ChoiceView {
 impl SignInView {
     fn new(started: &Started, now: Timestamp) -> Self {
         let sign_in = &started.sign_in;
+        let is_told = sign_in.concealed.is_none() || sign_in.status == SignInStatus::Completed;
         Self {
             id: sign_in.sign_in_id.to_string(),
             live: sign_in.live,
             status: sign_in.status_at(now).as_str(),
-            user_id: sign_in.user_id.to_string(),
+            user_id: is_told.then(|| sign_in.user_id.to_string()),
             channels: started
                 .choices
                 .iter()
@@ -87,7 +89,9 @@ impl SignInView {
 /// Begin a sign-in for whoever has this number, mailbox or login.
 ///
 /// The answer names the channels that this user may choose; a verification with `to: "sgn_…"`
-/// and one of them completes it.
+/// and one of them completes it. Where the account conceals who is registered
+/// (`unknown_user = "conceal"`), every identifier is answered alike, with the channels of its kind
+/// alone; what nobody has is sent nothing, and no code completes it.
 #[utoipa::path(
     post, path = "/v1/sign-ins", tag = "directory",
     request_body(content = Object, example = json!({"identifier": "+79161234567"})),
@@ -139,7 +143,14 @@ pub(super) async fn get(
 
 /// An address has an @, a login a letter, a number neither.
 fn identifier(text: &str, account: &ActingAccount) -> Result<Identifier, Problem> {
-    let not_registered = || Problem::new(Code::UserNotRegistered);
+    let not_registered = || match account.rules.unknown_user {
+        UnknownUser::Reveal => Problem::new(Code::UserNotRegistered),
+        // Nobody could have it, so nobody's presence is told.
+        UnknownUser::Conceal => {
+            let detail = "a number, a mailbox or a login is meant";
+            Problem::field(Code::InvalidRequest, "/identifier", detail)
+        }
+    };
     if text.contains('@') {
         let address = EmailAddress::parse(text).map_err(|_| not_registered())?;
         return Ok(Identifier::Email(address));

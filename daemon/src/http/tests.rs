@@ -2,7 +2,9 @@
 //! script.
 
 mod bench;
+mod concealed;
 mod directory;
+mod guessing;
 mod inbound;
 mod lives;
 mod operators;

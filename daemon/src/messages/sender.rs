@@ -90,6 +90,15 @@ pub fn route(settings: &Settings, to: &E164) -> Result<TrunkName, RouteError> {
     Ok(name)
 }
 
+/// What the way of texts says when it took one, for a text that only looks as if it had left.
+pub fn taken_word(settings: &Settings) -> &'static str {
+    let route = settings.config.sms.default.as_ref();
+    match route.is_some_and(|route| settings.config.smpp.contains_key(route)) {
+        true => "smpp_0",
+        false => "sip_202",
+    }
+}
+
 /// Reserves a place; an error is the end of this try.
 pub fn reserve(app: &App, text: &OutgoingText) -> Result<ReadyText, TextEnd> {
     let settings = app.settings();

@@ -19,6 +19,7 @@ use crate::verification::status::words;
 
 const USER_PHONE: SealedColumn = SealedColumn("directory_user.phone");
 const USER_EMAIL: SealedColumn = SealedColumn("directory_user.email");
+const SIGN_IN_TYPED: SealedColumn = SealedColumn("sign_in.typed");
 
 /// Somebody who may sign in.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,7 +83,22 @@ words! {
     }
 }
 
+impl fmt::Debug for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identifier({})", self.kind().as_str())
+    }
+}
+
 impl Identifier {
+    /// What it is.
+    pub fn kind(&self) -> IdentifierKind {
+        match self {
+            Self::Phone(_) => IdentifierKind::Phone,
+            Self::Email(_) => IdentifierKind::Email,
+            Self::Login(_) => IdentifierKind::Login,
+        }
+    }
+
     pub(crate) fn key(&self, keys: &Keys, account: &str, live: bool) -> Key {
         let (kind, value) = match self {
             Self::Phone(number) => (IdentifierKind::Phone, number.reveal().as_str().to_owned()),
@@ -183,6 +199,72 @@ pub struct SignIn {
     pub ended_at: Option<Timestamp>,
     /// The verification that ended it.
     pub verification_id: Option<VerificationId>,
+    /// What was typed, where the account conceals who is registered: then this sign-in leads
+    /// nowhere else, and its user may be nobody's. `None`: the account tells.
+    pub concealed: Option<Typed>,
+}
+
+/// What somebody typed. Never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Typed {
+    /// A number.
+    Phone(E164),
+    /// A mailbox.
+    Email(EmailAddress),
+    /// A login, which is not kept.
+    Login,
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().as_str())
+    }
+}
+
+impl From<&Identifier> for Typed {
+    fn from(identifier: &Identifier) -> Self {
+        match identifier {
+            Identifier::Phone(number) => Self::Phone(*number),
+            Identifier::Email(address) => Self::Email(address.clone()),
+            Identifier::Login(_) => Self::Login,
+        }
+    }
+}
+
+impl Typed {
+    fn kind(&self) -> IdentifierKind {
+        match self {
+            Self::Phone(_) => IdentifierKind::Phone,
+            Self::Email(_) => IdentifierKind::Email,
+            Self::Login => IdentifierKind::Login,
+        }
+    }
+
+    /// What is sealed; nothing of a login.
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Phone(number) => Some(number.reveal().as_str().to_owned()),
+            Self::Email(address) => Some(address.reveal().to_owned()),
+            Self::Login => None,
+        }
+    }
+
+    fn from_row(keys: &Keys, row: &SignInRow) -> Result<Option<Self>, StoreError> {
+        let table = Table("sign_in");
+        let Some(kind) = &row.typed_kind else { return Ok(None) };
+        let sealed = row.typed_sealed.as_deref();
+        let unseal = || table.unseal(keys, SIGN_IN_TYPED, row.sign_in_id.0, sealed.unwrap_or(&[]));
+        Ok(Some(match table.column("typed_kind", IdentifierKind::from_word(kind))? {
+            IdentifierKind::Phone => {
+                Self::Phone(E164::parse(&unseal()?).map_err(|_| table.damaged("typed_sealed"))?)
+            }
+            IdentifierKind::Email => {
+                let text = unseal()?;
+                Self::Email(EmailAddress::parse(&text).map_err(|_| table.damaged("typed_sealed"))?)
+            }
+            IdentifierKind::Login => Self::Login,
+        }))
+    }
 }
 
 impl SignIn {
@@ -194,8 +276,13 @@ impl SignIn {
         }
     }
 
-    pub(crate) fn to_row(&self) -> SignInRow {
+    pub(crate) fn to_row(&self, keys: &Keys, rng: &mut ChaCha20Rng) -> SignInRow {
+        let id = self.sign_in_id.0;
+        let typed = self.concealed.as_ref();
+        let text = typed.and_then(Typed::text);
         SignInRow {
+            typed_kind: typed.map(|typed| typed.kind().as_str().to_owned()),
+            typed_sealed: text.map(|text| keys.seal(rng, SIGN_IN_TYPED, id, text.as_bytes())),
             sign_in_id: self.sign_in_id,
             account: self.account.clone(),
             live: self.live,
@@ -208,9 +295,10 @@ impl SignIn {
         }
     }
 
-    pub(crate) fn from_row(row: SignInRow) -> Result<Self, StoreError> {
+    pub(crate) fn from_row(keys: &Keys, row: SignInRow) -> Result<Self, StoreError> {
         let status = SignInStatus::from_word(&row.status);
         Ok(Self {
+            concealed: Typed::from_row(keys, &row)?,
             sign_in_id: row.sign_in_id,
             account: row.account,
             live: row.live,
@@ -265,13 +353,14 @@ impl Store {
 
     /// Stores a sign-in that begins.
     pub async fn create_sign_in(&self, sign_in: &SignIn) -> Result<(), StoreError> {
-        self.ask(|task| Request::CreateSignIn(Box::new(task)), sign_in.to_row()).await
+        self.ask(|task| Request::CreateSignIn(Box::new(task)), sign_in.clone()).await
     }
 
     /// One sign-in; `None`: not there or not for `who`.
     pub async fn sign_in(&self, who: &Who, id: SignInId) -> Result<Option<SignIn>, StoreError> {
         let row = self.0.reader.sign_in(id).await?;
-        row.filter(|row| who.sees(&row.account, row.live)).map(SignIn::from_row).transpose()
+        let row = row.filter(|row| who.sees(&row.account, row.live));
+        row.map(|row| SignIn::from_row(&self.0.keys, row)).transpose()
     }
 
     fn seen_users(&self, who: &Who, rows: Vec<UserRow>) -> Result<Vec<User>, StoreError> {

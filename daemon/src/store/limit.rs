@@ -21,6 +21,8 @@ pub enum LimitSubject {
     Address(String, IpAddr),
     /// An end user's device, within an account.
     Device(String, String),
+    /// What a device, within an account, has to do with a number or mailbox.
+    DeviceAt(String, String, Box<Self>),
 }
 
 /// At most `max` in any `window`.
@@ -41,6 +43,33 @@ pub enum LimitUse {
     Look,
     /// Counted on success, never refused.
     Count,
+    /// Refused without room unless a [`LimitUse::Excuse`] of the same request was counted before;
+    /// not counted.
+    LookUnlessExcused,
+    /// Never refused, not counted: when it was counted before, it excuses.
+    Excuse,
+    /// Counted when a check approves, and then alone; never refused.
+    CountApproval,
+}
+
+impl LimitUse {
+    /// Whether it can refuse; `excused`: an excuse of the same request was counted before.
+    pub(crate) fn refuses(self, excused: bool) -> bool {
+        match self {
+            Self::Take | Self::Look => true,
+            Self::LookUnlessExcused => !excused,
+            Self::Count | Self::Excuse | Self::CountApproval => false,
+        }
+    }
+
+    /// Whether it is counted; `approved`: by a check that approves.
+    pub(crate) fn counts(self, approved: bool) -> bool {
+        match self {
+            Self::Take | Self::Count => !approved,
+            Self::CountApproval => approved,
+            Self::Look | Self::LookUnlessExcused | Self::Excuse => false,
+        }
+    }
 }
 
 /// One count with its rules. All rules of one scope and subject share one row, so they are
@@ -83,11 +112,34 @@ impl LimitSubject {
             Self::Device(account, device) => {
                 [b"device".to_vec(), account.clone().into(), device.clone().into()]
             }
+            Self::DeviceAt(account, device, at) => {
+                let [kind, value, more] = at.parts();
+                // None of the parts holds a NUL.
+                let place = [kind, value, more].join(&0);
+                [b"device_at".to_vec(), format!("{account}\0{device}").into(), place]
+            }
         }
     }
 }
 
 impl Limit {
+    /// The first of these limits that has no room in the log of its place, excuses heard.
+    pub(crate) fn first_reached<'a>(
+        now: Timestamp,
+        limits: &[Self],
+        log: impl Fn(usize) -> Option<&'a LimitLog>,
+    ) -> Option<LimitReached> {
+        let empty = LimitLog::default();
+        let reached = |at: usize, limit: &Self| log(at).unwrap_or(&empty).reached(now, limit);
+        let places = || limits.iter().enumerate();
+        let excused = places()
+            .filter(|(_, limit)| limit.limit_use == LimitUse::Excuse)
+            .any(|(at, limit)| reached(at, limit).is_some());
+        places()
+            .filter(|(_, limit)| limit.limit_use.refuses(excused))
+            .find_map(|(at, limit)| reached(at, limit))
+    }
+
     /// The longest window of its rules.
     fn longest(&self) -> Duration {
         self.rules.iter().map(|rule| rule.window).max().unwrap_or_default()

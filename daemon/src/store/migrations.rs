@@ -31,7 +31,8 @@ pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
         "0005_webhooks",
         "0006_inbound_parts",
         "0007_receipts",
-        "0008_dialog"
+        "0008_dialog",
+        "0009_concealed_sign_ins",
     ]
 );
 /// Postgres's.
@@ -45,7 +46,8 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
         "0005_webhooks",
         "0006_inbound_parts",
         "0007_receipts",
-        "0008_dialog"
+        "0008_dialog",
+        "0009_concealed_sign_ins",
     ]
 );
 

@@ -17,6 +17,7 @@ use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
 use crate::store::webhook::DELIVERY_LEASE;
 use crate::store::{MessageFilter, UserFilter, postgres, sqlite};
+use crate::telemetry;
 use crate::verification::model::Verification;
 
 /// How long a read may take, the wait for a connection included.
@@ -515,6 +516,7 @@ async fn bounded_fault<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, ReadFault>>,
 {
+    telemetry::store_read();
     match tokio::time::timeout(READ_DEADLINE, twice(read)).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(ReadFault::Sql(sqlx::Error::PoolClosed))) => Err(StoreError::Closed),

@@ -7,7 +7,7 @@ use crate::ids::{UserId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::api_key::ApiKeyId;
-use crate::store::directory::{PutUsers, UsersPut};
+use crate::store::directory::{PutUsers, SignIn, UsersPut};
 use crate::store::idempotency::Idempotency;
 use crate::store::inbound::{Given, ReceivePartAsk, SettleParts};
 use crate::store::limit::Limit;
@@ -15,7 +15,7 @@ use crate::store::message::{
     ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
 };
 use crate::store::retention::{Chore, ChoreReport};
-use crate::store::row::{ApiKeyRow, SignInRow, UnallocatedRow};
+use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
 use crate::store::texts::SubmittedCode;
 use crate::store::view::Who;
@@ -69,7 +69,7 @@ pub(crate) enum Request {
     TouchApiKey(Task<(ApiKeyId, Timestamp), ()>),
     PutUsers(Box<Task<UserAsk, UsersPut>>),
     DeleteUser(Task<(Who, UserId), bool>),
-    CreateSignIn(Box<Task<SignInRow, ()>>),
+    CreateSignIn(Box<Task<SignIn, ()>>),
     Chore(Task<Chore, ChoreReport>),
     Ping(Task<(), ()>),
 }

@@ -389,6 +389,8 @@ row! {
         expires_at: Timestamp,
         ended_at: Option<Timestamp>,
         verification_id: Option<VerificationId>,
+        typed_kind: Option<String>,
+        typed_sealed: Option<Vec<u8>>,
     }
 }
 

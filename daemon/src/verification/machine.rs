@@ -108,6 +108,17 @@ impl Verification {
         }
     }
 
+    /// Whether it was made for a sign-in of nobody, which looks as if it were somebody's: nothing
+    /// of it leaves, and no code approves it.
+    pub fn is_decoy(&self) -> bool {
+        self.sign_in_id.is_some() && self.user_id.is_none()
+    }
+
+    /// Whether its calls, texts and mails leave: under a test key they are played.
+    pub fn goes_out(&self) -> bool {
+        self.live && !self.is_decoy()
+    }
+
     /// Whether a right code would approve it.
     pub fn is_pending(&self) -> bool {
         self.status == VerificationStatus::Pending
@@ -133,6 +144,8 @@ impl Verification {
                 valid |= self.is_right(keys, presented.reveal(), code);
             }
         }
+        // Whatever was guessed: there is nobody who could sign in.
+        valid &= !self.is_decoy();
         self.checks_used += 1;
         if valid {
             self.end(VerificationStatus::Approved, now);
@@ -161,6 +174,9 @@ impl Verification {
         is_trusted: bool,
     ) -> Result<Effect, Refusal> {
         self.require_pending()?;
+        if self.is_decoy() {
+            return Err(Refusal::NotAwaited);
+        }
         let waiting = |step: &&mut Step| step.status == StepStatus::Waiting;
         let step = self.steps.iter_mut().rfind(waiting).ok_or(Refusal::NotAwaited)?;
         let verdict = match step.awaits {

@@ -52,23 +52,34 @@ pub async fn recover(app: &App) -> Result<Recovered, StoreError> {
     }
     let interrupted: BTreeSet<VerificationId> =
         calls.iter().map(|call| call.verification_id).collect();
-    let found = Recovered { calls: calls.len(), open: open(app, &interrupted).await? };
+    let (open, decoys) = open(app, &interrupted).await?;
+    let found = Recovered { calls: calls.len(), open };
     for call in calls {
         let app = app.clone();
-        app.clone().tasks().spawn(async move { interrupt(&app, call).await });
+        // A call for nobody never left: there is nothing to cancel.
+        let was_placed = !decoys.contains(&call.verification_id);
+        app.clone().tasks().spawn(async move { interrupt(&app, call, was_placed).await });
     }
     Ok(found)
 }
 
 /// Sets the timers of open verifications, goes on with what was to be handed on, and tells those
-/// whose workflow stopped between two calls that nothing more comes of their step.
-async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize, StoreError> {
+/// whose workflow stopped between two calls that nothing more comes of their step. Answers how many
+/// there are, and those that are nobody's.
+async fn open(
+    app: &App,
+    interrupted: &BTreeSet<VerificationId>,
+) -> Result<(usize, BTreeSet<VerificationId>), StoreError> {
     let mut count = 0;
+    let mut decoys = BTreeSet::new();
     let mut after = None;
     loop {
         let page = app.store().open_verifications(after, PAGE).await?;
         for verification in &page {
             app.expiry().add(verification);
+            if verification.is_decoy() {
+                decoys.insert(verification.verification_id);
+            }
             service::settle(app, verification).await;
             let goes_on = channels::resume(app, verification);
             if !goes_on && !interrupted.contains(&verification.verification_id) {
@@ -80,7 +91,7 @@ async fn open(app: &App, interrupted: &BTreeSet<VerificationId>) -> Result<usize
         count += page.len();
         after = page.last().map(|verification: &Verification| verification.verification_id);
         if page.len() < PAGE as usize {
-            return Ok(count);
+            return Ok((count, decoys));
         }
     }
 }
@@ -96,7 +107,7 @@ async fn nothing_left(app: &App, verification_id: VerificationId) {
     }
 }
 
-async fn interrupt(app: &App, call: UnfinishedCall) {
+async fn interrupt(app: &App, call: UnfinishedCall, was_placed: bool) {
     let input = Input::CallEnded {
         call_id: call.call_id,
         record: flash_call::unplaced(app.now(), CallOutcome::Interrupted),
@@ -108,7 +119,12 @@ async fn interrupt(app: &App, call: UnfinishedCall) {
             service::settle(app, &stored).await;
         }
     };
-    tokio::join!(cancel(app, &call), settled);
+    let cancelled = async {
+        if was_placed {
+            cancel(app, &call).await;
+        }
+    };
+    tokio::join!(cancelled, settled);
 }
 
 async fn cancel(app: &App, call: &UnfinishedCall) {

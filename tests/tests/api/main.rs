@@ -1,5 +1,6 @@
 //! The real daemon from HTTP to the row, on SQLite and on a real Postgres.
 
+mod bad_mail;
 mod bad_requests;
 mod canary;
 mod checks_at_once;

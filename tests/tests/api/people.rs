@@ -15,14 +15,14 @@ use crate::cannot_run;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The simulated carrier, whose handsets and mailboxes tell what they show.
-struct Carrier {
+pub(crate) struct Carrier {
     process: Process,
     port: Port,
-    mail: Port,
+    pub(crate) mail: Port,
 }
 
 impl Carrier {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (port, mail) = (Port::reserve(), Port::reserve());
         let (address, mailboxes) = (port.address().to_string(), mail.address().to_string());
         let args = ["carrier", "--no-challenge", "--listen", &address, "--mail", &mailboxes];
@@ -32,7 +32,7 @@ impl Carrier {
         Self { process, port, mail }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
@@ -47,8 +47,13 @@ impl Carrier {
     }
 
     /// What the first letter to a mailbox says.
-    async fn letter(&self, mailbox: &str) -> String {
+    pub(crate) async fn letter(&self, mailbox: &str) -> String {
         self.told("letter", ("to", mailbox), "text").await
+    }
+
+    /// How many letters were given to the mail server.
+    pub(crate) fn letters(&self) -> usize {
+        self.process.output().iter().filter(|line| line.contains("\"event\":\"letter\"")).count()
     }
 
     async fn told(&self, event: &str, (whom, who): (&str, &str), field: &str) -> String {
@@ -72,7 +77,7 @@ impl Carrier {
 }
 
 /// The six digits of a text.
-fn code_of(text: &str) -> String {
+pub(crate) fn code_of(text: &str) -> String {
     let mut parts = text.split(|character: char| !character.is_ascii_digit());
     parts.find(|part| part.len() == 6).unwrap_or_else(|| panic!("no code: {text}")).to_owned()
 }

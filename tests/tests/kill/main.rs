@@ -1,5 +1,7 @@
-//! kill -9 while phones ring: what was accepted is kept, what rings is cancelled, nobody is dialled
-//! twice.
+//! kill -9 while phones ring and letters leave: what was accepted is kept, what rings is cancelled,
+//! nobody is dialled twice.
+
+mod mail;
 
 mod texts;
 

@@ -4,7 +4,7 @@ use daemon::clock::Timestamp;
 use daemon::email_address::EmailAddress;
 use daemon::ids::{SignInId, UserId};
 use daemon::store::{
-    Applied, Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, User, UserFault,
+    Applied, Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, Typed, User, UserFault,
     UserFaultCause, UserFilter, UsersPut, Who,
 };
 use daemon::verification::model::VerificationStatus;
@@ -101,9 +101,14 @@ async fn a_file_is_stored_whole_or_not_at_all(world: World) {
 async fn a_sign_in_ends_with_its_verification(world: World) {
     let now = world.clock.now();
     let owner = user(&world, 1, Some("+79161234567"), None);
-    for (place, code, status) in
-        [(1, "0042", SignInStatus::Completed), (2, "1111", SignInStatus::Failed)]
-    {
+    let mailbox = EmailAddress::parse("ivan@corp.ru").unwrap();
+    for (place, code, status, concealed) in [
+        (1, "0042", SignInStatus::Completed, None),
+        (2, "1111", SignInStatus::Failed, None),
+        (3, "0042", SignInStatus::Completed, Some(Typed::Phone(owner.phone.unwrap()))),
+        (4, "0042", SignInStatus::Completed, Some(Typed::Email(mailbox))),
+        (5, "0042", SignInStatus::Completed, Some(Typed::Login)),
+    ] {
         let sign_in = SignIn {
             sign_in_id: SignInId(SignInId::first_of(now).0 + place),
             account: "vats".to_owned(),
@@ -114,8 +119,11 @@ async fn a_sign_in_ends_with_its_verification(world: World) {
             expires_at: Timestamp(now.as_millis() + 600_000),
             ended_at: None,
             verification_id: None,
+            concealed,
         };
         world.store.create_sign_in(&sign_in).await.unwrap();
+        let read = world.store.sign_in(&who("vats"), sign_in.sign_in_id).await;
+        assert_eq!(read.unwrap().as_ref(), Some(&sign_in));
         let number = format!("+7916123456{place}");
         let mut verification = world.verification(&number, "+74951230042");
         verification.sign_in_id = Some(sign_in.sign_in_id);

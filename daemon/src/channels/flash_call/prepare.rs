@@ -13,7 +13,7 @@ use crate::telemetry;
 use crate::ua_driver::{CallOrder, Reservation};
 use crate::verification::machine::Again;
 use crate::verification::model::{CallState, Channel, Step, StepStatus, Verification};
-use crate::verification::service::{self, MagicNumber, Place, Placement};
+use crate::verification::service::{self, MagicNumber, Pace, Place, Placement};
 use tracing::Instrument;
 
 /// A call that is ready to be placed.
@@ -31,6 +31,22 @@ pub(in crate::channels) enum Way {
     Loop(Reservation),
     /// Nobody: under a test key the call is only played.
     Play(MagicNumber),
+    /// Nobody: the verification is nobody's and must look like any other.
+    Pretend(MagicNumber, Pace),
+}
+
+/// Who carries a call of a verification that is live. A place is asked for either way, so that a
+/// full call loop says the same to both.
+pub(in crate::channels) fn live_way(
+    app: &App,
+    verification: &Verification,
+    (number, pace): (MagicNumber, Pace),
+) -> Result<Way, PrepareError> {
+    let reservation = app.driver().reserve()?;
+    Ok(match verification.is_decoy() {
+        true => Way::Pretend(number, pace),
+        false => Way::Loop(reservation),
+    })
 }
 
 /// Prepares the first call of a step.
@@ -46,7 +62,9 @@ pub async fn prepare(
     let (placement, next, way) = if verification.live {
         let plan = plan(app, settings, verification, wish).await?;
         let placement = place(app, settings, verification, 1, &plan.first)?;
-        (placement, plan.second, Way::Loop(app.driver().reserve()?))
+        let pace = Pace::of_ringing(placement.order.request.ring_limit);
+        let way = live_way(app, verification, (MagicNumber::Rings, pace))?;
+        (placement, plan.second, way)
     } else {
         let placement = service::sandbox_placement(now, app, id, &to);
         (placement, None, Way::Play(MagicNumber::of(&to)))
@@ -59,7 +77,7 @@ pub async fn prepare(
         calls: vec![call.clone()],
         ..Step::bare(1, Channel::FlashCall, StepStatus::Queued, now)
     };
-    let leg = Leg { attempt: 1, live: verification.live, call, next, shows: Shows::CallerId };
+    let leg = Leg { attempt: 1, live: verification.goes_out(), call, next, shows: Shows::CallerId };
     let act = channels::Act::Call(Box::new(Act { leg, order, way }));
     Ok(Prepared { step, limits: if verification.live { limits } else { Vec::new() }, act })
 }
@@ -87,7 +105,9 @@ pub fn prepare_again(
         let plan =
             app.with_plans_rng(|rng| settings.dialplan.plan(rng, &to, &request, &recent, &health))?;
         let placement = place(app, settings, verification, attempt, &plan.first)?;
-        (placement, Way::Loop(app.driver().reserve()?))
+        let pace = Pace::of_ringing(placement.order.request.ring_limit);
+        let way = live_way(app, verification, (MagicNumber::Rings, pace))?;
+        (placement, way)
     } else {
         let id = verification.verification_id;
         let placement = service::sandbox_placement(app.now(), app, id, &to);
@@ -96,7 +116,8 @@ pub fn prepare_again(
     let Placement { call, order, .. } = placement;
     // A resend shows the code that the phone may have seen; it has no second trunk.
     let shows = Shows::CallerId;
-    let leg = Leg { attempt, live: verification.live, call: call.clone(), next: None, shows };
+    let live = verification.goes_out();
+    let leg = Leg { attempt, live, call: call.clone(), next: None, shows };
     let act = channels::Act::Call(Box::new(Act { leg, order, way }));
     let limits = if verification.live { limits } else { Vec::new() };
     Ok(PreparedAgain { again: Again::Call(Box::new(call)), limits, act })
@@ -163,7 +184,8 @@ impl Act {
     pub fn start(self, app: &App, verification_id: VerificationId) {
         let watch = match self.way {
             Way::Loop(reservation) => reservation.place_call(self.order),
-            Way::Play(number) => service::play(app, number),
+            Way::Play(number) => service::play(app, number, Pace::QUICK),
+            Way::Pretend(number, pace) => service::play(app, number, pace),
         };
         let span = telemetry::verification_span(verification_id);
         app.tasks().spawn(run(app.clone(), verification_id, self.leg, watch).instrument(span));

@@ -109,6 +109,8 @@ codes! {
         "One number gets at most 4 sends a minute, 10 flash calls a day and 30 sends a day.";
     FlashCallClosed TOO_MANY_REQUESTS "flash-call-closed" "Flash calls to this number are closed"
         "Too many wrong short codes were presented for this number in 24 hours.";
+    CodesClosed TOO_MANY_REQUESTS "codes-closed" "Codes to this number or mailbox are closed"
+        "Too many wrong codes were presented for it in 24 hours; a device that proved it before is let through.";
     TailShownRecently TOO_MANY_REQUESTS "tail-shown-recently" "This number saw that tail recently"
         "The same tail is not shown twice to one number within 24 hours.";
     TooManyOpen TOO_MANY_REQUESTS "too-many-open" "Too many verifications are open"

@@ -146,6 +146,7 @@ impl From<LimitReached> for Problem {
             LimitKind::BetweenSends => Code::ResendTooSoon,
             LimitKind::Sends => Code::NumberLimit,
             LimitKind::FlashCallClosed => Code::FlashCallClosed,
+            LimitKind::LongCodesClosed => Code::CodesClosed,
             LimitKind::FailedChecks => Code::TooManyFailedChecks,
         };
         Self::new(code).retry_at(reached.retry_at).limited_by(reached.scope, reached.rule)

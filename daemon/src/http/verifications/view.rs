@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::http::call_view::{TimelineView, timeline};
-use crate::verification::model::{Call, CallState, Step, StoredNumber, StoredTarget, Verification};
+use crate::verification::model::{
+    Call, CallState, Step, StoredNumber, StoredTarget, Verification, VerificationStatus,
+};
 
 /// A verification.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -25,7 +27,8 @@ pub struct VerificationView {
     /// The number or mailbox to prove: in full for the account's own keys, masked for operators.
     #[schema(example = "+79161234567")]
     pub to: String,
-    /// The user of the directory whose it is.
+    /// The user of the directory whose it is; of one that was made for a sign-in, once it is
+    /// approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// The sign-in that it completes.
@@ -187,7 +190,7 @@ impl VerificationView {
             version: verification.version,
             status: verification.status.as_str(),
             to: target(&verification.to, full),
-            user_id: verification.user_id.map(|id| id.to_string()),
+            user_id: user_id(verification),
             sign_in_id: verification.sign_in_id.map(|id| id.to_string()),
             purpose: verification.purpose.clone(),
             created_at: verification.created_at.to_string(),
@@ -238,6 +241,13 @@ impl CountView {
     fn of(max: u32, used: u32) -> Self {
         Self { max, left: max.saturating_sub(used) }
     }
+}
+
+/// Who it is would tell whether there is anybody, and a sign-in may have to conceal that.
+fn user_id(verification: &Verification) -> Option<String> {
+    let is_told =
+        verification.sign_in_id.is_none() || verification.status == VerificationStatus::Approved;
+    verification.user_id.filter(|_| is_told).map(|id| id.to_string())
 }
 
 fn incoming_call(verification: &Verification) -> Option<IncomingCallView> {

@@ -17,7 +17,7 @@ use crate::store::convert::{
     Table, call_change, call_row, int, step_row, verification_change, verification_row,
 };
 use crate::store::idempotency::{Idempotency, StoredResponse};
-use crate::store::limit::{Limit, LimitLog, LimitReached, LimitUse};
+use crate::store::limit::{Limit, LimitLog, LimitReached};
 use crate::store::message::Message;
 use crate::store::request::{
     ApplyAsk, CreateAsk, IdempotencyHashes, Request, shows_tails, tail_hash,
@@ -196,7 +196,8 @@ impl<'a> Plan<'a> {
                     task.answer = Some(self.delete_user(who, *user_id));
                 }
                 Request::CreateSignIn(task) => {
-                    self.writes.sign_ins.push(task.ask.clone());
+                    let row = task.ask.to_row(self.keys, self.rng);
+                    self.writes.sign_ins.push(row);
                     task.answer = Some(());
                 }
                 // The database says what it did; see the backends.
@@ -300,7 +301,7 @@ impl<'a> Plan<'a> {
         let verification = create.verification.clone();
         self.writes.open_new.push(open_row(ask, slot));
         self.open.push(open_row(ask, slot));
-        self.count(&create.limits, &ask.limits);
+        self.count(&create.limits, &ask.limits, false);
         for &tail in &ask.tails {
             let row = self.show_tail(tail, ask.to);
             self.shown.insert((ask.to, tail), Shown::Drawn(row));
@@ -390,13 +391,8 @@ impl<'a> Plan<'a> {
             Ok(answer) => answer,
             Err(refusal) => return self.refused(id, ApplyRefused::Machine(refusal)),
         };
-        let counts = match answer {
-            Answer::Checked { valid } => !valid,
-            Answer::Done | Answer::Called(_) => true,
-        };
-        if counts {
-            self.count(&apply.limits, &ask.limits);
-        }
+        let approved = answer == Answer::Checked { valid: true };
+        self.count(&apply.limits, &ask.limits, approved);
         if let Some(to) = to.filter(|_| after.steps.last().is_some_and(shows_tails)) {
             for call in placed_by(&apply.input) {
                 if let Some(tail) = tail_hash(self.keys, &to, call) {
@@ -452,30 +448,21 @@ impl<'a> Plan<'a> {
     }
 
     fn reached(&self, limits: &[Limit], hashes: &[Key]) -> Option<LimitReached> {
-        limits.iter().zip(hashes).find_map(|(limit, hash)| match limit.limit_use {
-            LimitUse::Take | LimitUse::Look => match self.limits.get(hash) {
-                Some(log) => log.reached(self.now, limit),
-                None => LimitLog::default().reached(self.now, limit),
-            },
-            LimitUse::Count => None,
-        })
+        Limit::first_reached(self.now, limits, |at| self.limits.get(hashes.get(at)?))
     }
 
-    fn count(&mut self, limits: &[Limit], hashes: &[Key]) {
-        for (limit, &hash) in limits.iter().zip(hashes) {
-            match limit.limit_use {
-                LimitUse::Take | LimitUse::Count => {
-                    let log = self.limits.entry(hash).or_default();
-                    log.count(self.now, limit);
-                    let row = LimitRow {
-                        limit_hmac: hash,
-                        log: log.encode(),
-                        forgotten_at: log.forgotten_at(limit),
-                    };
-                    self.counted.insert(hash, row);
-                }
-                LimitUse::Look => {}
-            }
+    /// `approved`: by a check that approves, which other limits count than everything else.
+    fn count(&mut self, limits: &[Limit], hashes: &[Key], approved: bool) {
+        let counted = limits.iter().zip(hashes);
+        for (limit, &hash) in counted.filter(|(limit, _)| limit.limit_use.counts(approved)) {
+            let log = self.limits.entry(hash).or_default();
+            log.count(self.now, limit);
+            let row = LimitRow {
+                limit_hmac: hash,
+                log: log.encode(),
+                forgotten_at: log.forgotten_at(limit),
+            };
+            self.counted.insert(hash, row);
         }
     }
 

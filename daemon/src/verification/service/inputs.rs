@@ -5,10 +5,10 @@ use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError};
 use crate::ids::VerificationId;
-use crate::limits::{self, Guesser};
-use crate::store::{Applied, Apply, ApplyRefused, Idempotency, StoreError};
+use crate::limits::{self, Guess, Guesser};
+use crate::store::{Applied, Apply, ApplyRefused, Idempotency, Limit, LimitSubject, StoreError};
 use crate::verification::machine::{Answer, Input, PresentedCode, Reason, Refusal};
-use crate::verification::model::{Channel, Planned, Verification};
+use crate::verification::model::{Channel, Planned, Step, Verification};
 
 /// What is kept of the response to an input.
 type Replayable = Idempotency<(Verification, Answer)>;
@@ -83,8 +83,8 @@ pub async fn check(
     let apply = Apply {
         verification_id,
         who,
+        limits: check_limits(app, &present, &code),
         input: Input::Check(code),
-        limits: check_limits(app, &present),
         idempotency,
     };
     match app.store().apply(apply).await? {
@@ -107,18 +107,37 @@ pub async fn check(
 }
 
 /// What a wrong code is counted for. Test keys and blanked numbers count for nobody.
-fn check_limits(app: &App, verification: &Verification) -> Vec<crate::store::Limit> {
-    let (Some(step), true) = (verification.steps.last(), verification.live) else {
+fn check_limits(app: &App, verification: &Verification, code: &PresentedCode) -> Vec<Limit> {
+    let (Some(last), true) = (verification.steps.last(), verification.live) else {
         return Vec::new();
     };
     let guesser = Guesser { account: &verification.account, client: &verification.client };
-    let limits = &app.settings().config.limits;
-    let now = app.now();
-    let shorts = verification.steps.iter().filter(|step| {
-        step.checkable_code(now).is_some_and(|code| limits::is_short(step.channel, code.length))
-    });
-    let is_short = shorts.count() > 0 || limits::is_short(step.channel, verification.code_length);
-    limits::for_check(limits, verification.number().as_ref(), is_short, guesser)
+    let (now, digits) = (app.now(), code.reveal().len());
+    let lengths = |step: &Step| step.checkable_code(now).map(|code| code.length);
+    let could_hit = |step: &&Step| {
+        lengths(step).is_some_and(|length| {
+            !limits::is_short(step.channel, length) && usize::from(length) == digits
+        })
+    };
+    let is_short =
+        |step: &&Step| lengths(step).is_some_and(|length| limits::is_short(step.channel, length));
+    let steps = || verification.steps.iter().rev();
+    let (step, guess) = if let Some(step) = steps().find(could_hit) {
+        (step, Guess::Long)
+    } else if let Some(step) = steps().find(is_short) {
+        (step, Guess::Short)
+    } else if limits::is_short(last.channel, verification.code_length) {
+        (last, Guess::Short)
+    } else {
+        (last, Guess::Long)
+    };
+    let at = match step.channel {
+        Channel::Email => verification.mailbox().cloned().map(LimitSubject::Mailbox),
+        Channel::FlashCall | Channel::IncomingCall | Channel::Sms | Channel::Voice => {
+            verification.number().map(LimitSubject::Number)
+        }
+    };
+    limits::for_check(&app.settings().config.limits, at, guess, guesser)
 }
 
 /// Ends a verification by the client's wish; its calls are hung up.

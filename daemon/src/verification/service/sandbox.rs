@@ -32,6 +32,33 @@ const ANSWER_AFTER: Duration = Duration::from_millis(150);
 /// From ringing to the CANCEL.
 const RING_FOR: Duration = Duration::from_millis(350);
 
+/// How quickly a call is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// From the INVITE to what the far side says; of an answered call, to its end.
+    answer_after: Duration,
+    /// From ringing to the CANCEL.
+    ring_for: Duration,
+    /// Whether it is told that the INVITE left, as of a call that is placed.
+    is_lifelike: bool,
+}
+
+impl Pace {
+    /// As under a test key.
+    pub const QUICK: Self =
+        Self { answer_after: ANSWER_AFTER, ring_for: RING_FOR, is_lifelike: false };
+
+    /// As of a phone that rings so long, after networks took their usual time to find it.
+    pub fn of_ringing(ring_for: Duration) -> Self {
+        Self { answer_after: Duration::from_secs(2), ring_for, is_lifelike: true }
+    }
+
+    /// As of somebody who picks up and listens to a code twice.
+    pub fn of_speech() -> Self {
+        Self { answer_after: Duration::from_secs(25), ring_for: Duration::ZERO, is_lifelike: true }
+    }
+}
+
 /// How a call to a magic number goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MagicNumber {
@@ -133,45 +160,48 @@ pub(crate) fn placement(
 }
 
 /// Plays the call; what is told has the form of what the call loop tells.
-pub(crate) fn play(app: &App, number: MagicNumber) -> CallWatch {
+pub(crate) fn play(app: &App, number: MagicNumber, pace: Pace) -> CallWatch {
     let (progress, progress_watch) = watch::channel(CallProgress::default());
     let (ended, ended_watch) = oneshot::channel();
     let stop = app.stop().clone();
     app.tasks().spawn(async move {
         let rings = number.outcome() == CallOutcome::Rang;
+        let begun = CallProgress { cseq: u32::from(pace.is_lifelike), ..CallProgress::default() };
+        // Whoever watches may be gone; the play goes on for the record.
+        let _ = progress.send(begun.clone());
         tokio::select! {
-            () = tokio::time::sleep(ANSWER_AFTER) => {}
+            () = tokio::time::sleep(pace.answer_after) => {}
             () = stop.cancelled() => {}
         }
         if rings {
-            let ringing = CallProgress { ringing: true, ..CallProgress::default() };
-            // Whoever watched may be gone; the play goes on for the record.
+            let ringing = CallProgress { ringing: true, ..begun };
             let _ = progress.send(ringing.clone());
             tokio::select! {
-                () = tokio::time::sleep(RING_FOR) => {}
+                () = tokio::time::sleep(pace.ring_for) => {}
                 () = stop.cancelled() => {}
             }
             let _ = progress.send(CallProgress { cancelled: true, ..ringing });
         }
-        let _ = ended.send(CallEnd::Ended(summary(number)));
+        let _ = ended.send(CallEnd::Ended(summary(number, pace)));
     });
     CallWatch { progress: progress_watch, ended: ended_watch }
 }
 
-fn summary(number: MagicNumber) -> CallSummary {
+fn summary(number: MagicNumber, pace: Pace) -> CallSummary {
+    let Pace { answer_after, ring_for, .. } = pace;
     let outcome = number.outcome();
     let rang = outcome == CallOutcome::Rang;
     let mut timeline = vec![
         TimelineEntry { at: Duration::ZERO, event: TimelineEvent::Invite { cseq: 1 } },
         TimelineEntry {
-            at: ANSWER_AFTER,
+            at: answer_after,
             event: TimelineEvent::Response { status: number.status() },
         },
     ];
     if rang {
-        timeline.push(TimelineEntry { at: ANSWER_AFTER + RING_FOR, event: TimelineEvent::Cancel });
+        timeline.push(TimelineEntry { at: answer_after + ring_for, event: TimelineEvent::Cancel });
         let end = TimelineEvent::Response { status: 487 };
-        timeline.push(TimelineEntry { at: ANSWER_AFTER + RING_FOR, event: end });
+        timeline.push(TimelineEntry { at: answer_after + ring_for, event: end });
     }
     let status = if rang || outcome == CallOutcome::Diverted { 487 } else { number.status() };
     CallSummary {

@@ -22,7 +22,7 @@ impl Plan<'_> {
         if let Some(reached) = self.reached(&create.limits, &ask.limits) {
             return MessageCreated::Limit(reached);
         }
-        self.count(&create.limits, &ask.limits);
+        self.count(&create.limits, &ask.limits, false);
         let message = create.message.clone();
         let held = Held { before: None, after: message.clone() };
         self.messages.insert(message.message_id, held);

@@ -29,7 +29,7 @@ pub(crate) const LIST_USERS: &str = concat!(
 
 pub(crate) const SIGN_IN: &str = "
      select sign_in_id, account, live, status, user_id, created_at, expires_at, ended_at,
-     verification_id
+     verification_id, typed_kind, typed_sealed
      from sign_in where sign_in_id = $1";
 
 pub(crate) const PUT_USERS: &str = "
@@ -55,10 +55,10 @@ pub(crate) const DELETE_USERS: &str = "delete from directory_user where user_id 
 pub(crate) const INSERT_SIGN_INS: &str = "
      insert into sign_in (
      sign_in_id, account, live, status, user_id, created_at, expires_at, ended_at,
-     verification_id)
+     verification_id, typed_kind, typed_sealed)
      select * from unnest(
      $1::uuid[], $2::text[], $3::boolean[], $4::text[], $5::uuid[], $6::timestamptz[],
-     $7::timestamptz[], $8::timestamptz[], $9::uuid[])";
+     $7::timestamptz[], $8::timestamptz[], $9::uuid[], $10::text[], $11::bytea[])";
 
 pub(crate) const END_SIGN_INS: &str = "
      update sign_in as t set

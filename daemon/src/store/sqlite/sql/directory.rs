@@ -33,7 +33,7 @@ pub(crate) const LIST_USERS: &str = concat!(
 
 pub(crate) const SIGN_IN: &str = "
      select sign_in_id, account, live, status, user_id, created_at, expires_at, ended_at,
-     verification_id
+     verification_id, typed_kind, typed_sealed
      from sign_in where sign_in_id = ?1";
 
 pub(crate) const PUT_USERS: Rows = Rows {
@@ -61,7 +61,7 @@ pub(crate) const INSERT_SIGN_INS: Rows = Rows {
     head: "
      insert into sign_in (
      sign_in_id, account, live, status, user_id, created_at, expires_at, ended_at,
-     verification_id)
+     verification_id, typed_kind, typed_sealed)
      values ",
     tail: "",
 };
