@@ -217,7 +217,7 @@ pub async fn prepare(
 ) -> Result<Prepared, PrepareError> {
     match channel {
         Channel::FlashCall => flash_call::prepare(app, settings, verification, wish).await,
-        Channel::Sms => sms::prepare(app, settings, verification, wish),
+        Channel::Sms => sms::prepare(app, settings, verification, wish).await,
         Channel::Email => email::prepare(app, settings, verification, wish),
         Channel::Voice => voice::prepare(app, settings, verification, wish).await,
         Channel::IncomingCall => {
@@ -228,7 +228,7 @@ pub async fn prepare(
 }
 
 /// Prepares to show the present step's code once more.
-pub fn prepare_again(
+pub async fn prepare_again(
     app: &App,
     settings: &Settings,
     verification: &Verification,
@@ -236,7 +236,7 @@ pub fn prepare_again(
     let step = verification.steps.last().ok_or(PrepareError::NothingToRepeat)?;
     match step.channel {
         Channel::FlashCall => flash_call::prepare_again(app, settings, verification, step),
-        Channel::Sms => sms::prepare_again(app, settings, verification, step),
+        Channel::Sms => sms::prepare_again(app, settings, verification, step).await,
         Channel::Email => email::prepare_again(app, settings, verification, step),
         Channel::Voice => voice::prepare_again(app, settings, verification, step),
         Channel::IncomingCall => Err(PrepareError::NothingToRepeat),

@@ -1,6 +1,7 @@
 //! The HTTP API: one file for each resource; `error` is the only type that becomes a response
 //! that is no success.
 
+pub mod audit;
 pub mod body;
 pub mod call_view;
 pub mod caller;
@@ -19,6 +20,7 @@ mod openapi;
 pub mod own_codes;
 pub mod query;
 mod rate;
+pub mod redirects;
 pub mod reply;
 pub mod serve;
 pub mod sign_ins;
@@ -49,6 +51,9 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(messages::preview::create))
+        .routes(routes!(redirects::list))
+        .routes(routes!(redirects::put, redirects::get, redirects::delete))
+        .routes(routes!(audit::list))
         .routes(routes!(calls::list, own_codes::create))
         .routes(routes!(calls::get))
         .routes(routes!(trunks::list))

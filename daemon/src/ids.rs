@@ -125,6 +125,19 @@ id!(
     EventId, "evt_"
 );
 
+id!(
+    /// A redirect of texts.
+    RedirectId, "rdr_"
+);
+id!(
+    /// A letter that a redirect makes.
+    LetterId, "ltr_"
+);
+id!(
+    /// An entry of the audit.
+    AuditId, "aud_"
+);
+
 fn uuid_v7(now: Timestamp, rng: &mut ChaCha20Rng) -> u128 {
     const RANDOM: u128 = (0xfff << 64) | (u128::MAX >> 66);
     const VERSION_AND_VARIANT: u128 = (7 << 76) | (2 << 62);

@@ -5,6 +5,7 @@ mod deliver;
 pub mod preview;
 mod receive;
 mod recovery;
+pub mod redirects;
 mod sender;
 pub mod smpp;
 
@@ -22,7 +23,7 @@ use crate::ids::MessageId;
 use crate::limits;
 use crate::store::{
     CreateMessage, Direction, Idempotency, LimitReached, Message, MessageCreated, MessageStatus,
-    Part, StoreError, Who,
+    Part, RedirectMode, StoreError, Who,
 };
 use crate::verification::service::{Accepted, Wait};
 
@@ -115,11 +116,70 @@ pub async fn create(
     if !wish.sender.as_ref().is_none_or(allowed) {
         return Err(CreateError::SenderNotAllowed);
     }
-    let text = wording(&settings, &wish.content)?;
-    let trunk = if account.live { Some(route(&settings, &wish.to)?) } else { None };
-    let form = Form::of(&settings, trunk.as_ref(), &text)?;
+    let redirect = redirects::find(app, &account.who(), &wish.to).await?;
+    let mut message = outbound(app, &settings, account, wish)?;
+    if redirect.as_ref().is_some_and(|redirect| redirect.mode == RedirectMode::Instead) {
+        // It goes as a letter, whole.
+        (message.trunk, message.segments, message.parts) = (None, 1, Vec::new());
+        message.encoding = "utf8".to_owned();
+    }
+    let letter = redirect.map(|it| redirects::letter_of(app, account, &it, &message));
+    let limits = match message.to.full().filter(|_| account.live) {
+        Some(to) => vec![limits::for_send(&settings.config.limits, &to)],
+        None => Vec::new(),
+    };
+    let create = CreateMessage { message, limits, idempotency };
+    let created = match letter.clone() {
+        Some(letter) => app.store().create_message_with_letter(create, letter).await?,
+        None => app.store().create_message(create).await?,
+    };
+    match created {
+        MessageCreated::Stored { message, response } => {
+            if !letter.as_ref().is_some_and(|letter| letter.is_instead) {
+                deliver::start(app, (*message).clone());
+            }
+            if let Some(letter) = letter {
+                redirects::letters::start(app, letter);
+            }
+            Ok(Accepted::Done(message, response))
+        }
+        MessageCreated::Replayed(response) => Ok(Accepted::Replayed(response)),
+        MessageCreated::OtherRequest => Err(CreateError::OtherRequest),
+        MessageCreated::Limit(reached) => Err(CreateError::Limit(reached)),
+    }
+}
+
+/// A text of the gateway's own, not stored.
+fn notice(
+    app: &App,
+    account: &ActingAccount,
+    to: E164,
+    text: String,
+    valid_for: Duration,
+) -> Result<Message, CreateError> {
+    let sender = account.rules.senders.first().map(|sender| sender.reveal().to_owned());
+    let wish = NewMessage {
+        to,
+        content: Content::Text(text),
+        sender,
+        reference: None,
+        valid_for: Some(valid_for),
+    };
+    outbound(app, &app.settings(), account, wish)
+}
+
+/// A text with its way and form, not stored.
+fn outbound(
+    app: &App,
+    settings: &Settings,
+    account: &ActingAccount,
+    wish: NewMessage,
+) -> Result<Message, CreateError> {
+    let text = wording(settings, &wish.content)?;
+    let trunk = if account.live { Some(route(settings, &wish.to)?) } else { None };
+    let form = Form::of(settings, trunk.as_ref(), &text)?;
     let now = app.now();
-    let message = Message {
+    Ok(Message {
         message_id: app.message_id(now),
         account: account.name.to_string(),
         live: account.live,
@@ -140,18 +200,7 @@ pub async fn create(
         created_at: now,
         valid_until: now + wish.valid_for.unwrap_or(DEFAULT_VALIDITY),
         updated_at: now,
-    };
-    let limits = &settings.config.limits;
-    let limits = if account.live { vec![limits::for_send(limits, &wish.to)] } else { Vec::new() };
-    match app.store().create_message(CreateMessage { message, limits, idempotency }).await? {
-        MessageCreated::Stored { message, response } => {
-            deliver::start(app, (*message).clone());
-            Ok(Accepted::Done(message, response))
-        }
-        MessageCreated::Replayed(response) => Ok(Accepted::Replayed(response)),
-        MessageCreated::OtherRequest => Err(CreateError::OtherRequest),
-        MessageCreated::Limit(reached) => Err(CreateError::Limit(reached)),
-    }
+    })
 }
 
 /// One text, when its version is above what the reader knows; else after the limit, or when the

@@ -6,6 +6,7 @@
 //! the secret key.
 
 mod api_key;
+mod audit;
 mod backend;
 mod batch;
 mod changes;
@@ -21,6 +22,7 @@ mod migrations;
 mod open;
 mod postgres;
 mod reader;
+mod redirect;
 mod request;
 mod retention;
 mod row;
@@ -60,6 +62,7 @@ use crate::store::writer::{QUEUE, Written};
 use crate::verification::model::Verification;
 
 pub use api_key::{ApiKey, ApiKeyId, ApiKeyIdError};
+pub use audit::{AuditEntry, AuditFilter, AuditKind};
 pub use changes::VersionWatch;
 pub use directory::{
     Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, Typed, User, UserFault,
@@ -73,6 +76,10 @@ pub use message::{
     MessageCreated, MessageFilter, MessageStatus, Part, PartEvent, PartStatus,
 };
 pub use open::migrate;
+pub use redirect::{
+    EndLetter, LetterKind, LetterOutcome, PutRedirect, Redirect, RedirectFilter, RedirectMode,
+    RedirectPut, StoredLetter,
+};
 pub use texts::{Submitted, SubmittedCode};
 pub use timeline::word as timeline_word;
 pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};

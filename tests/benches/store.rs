@@ -182,6 +182,7 @@ impl Load {
             next_send_allowed_at: now + Duration::from_secs(15),
             wording: Wording::default(),
             own_code: false,
+            proved: None,
             workflow: Vec::new(),
             next_at: None,
             steps: vec![step(now, code, call)],

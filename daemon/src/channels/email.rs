@@ -95,7 +95,7 @@ pub fn prepare_again(
         false => Vec::new(),
     };
     let act = act(settings, verification, to, code, dispatch.dispatch_id)?;
-    let again = Again::Dispatch(dispatch);
+    let again = Again::Dispatches(vec![dispatch]);
     Ok(PreparedAgain { again, limits, act: channels::Act::Email(act) })
 }
 
@@ -118,7 +118,7 @@ pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Di
 }
 
 /// The words, and whether there is a way out of this gateway.
-fn act(
+pub(super) fn act(
     settings: &Settings,
     verification: &Verification,
     to: EmailAddress,

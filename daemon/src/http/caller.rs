@@ -22,6 +22,8 @@ pub struct Caller {
     account: Option<AccountName>,
     live: bool,
     rights: Rights,
+    /// The id of its key; `None`: the operator at the local socket.
+    key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,11 @@ impl Caller {
             Some(account) => Who::Account { account: account.to_string(), live: self.live },
             None => Who::Gateway,
         }
+    }
+
+    /// As the audit names it.
+    pub fn actor(&self) -> String {
+        self.key.as_ref().map_or_else(|| "operator".to_owned(), |key| format!("key:{key}"))
     }
 
     /// False under a test key.
@@ -89,7 +96,8 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let from = match parts.extensions.get::<Peer>() {
             Some(Peer::Operator { .. }) => {
-                return Ok(Self { account: None, live: true, rights: Rights::Operator });
+                let rights = Rights::Operator;
+                return Ok(Self { account: None, live: true, rights, key: None });
             }
             Some(Peer::Network(address)) => address.ip(),
             None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -109,7 +117,8 @@ impl FromRequestParts<App> for Caller {
             Some(Ok(name)) => Some(name),
             Some(Err(_)) => return Err(Problem::new(Code::Unauthorized)),
         };
-        Ok(Self { account, live: key.live(), rights: Rights::Key(key.scopes()) })
+        let id = key.id().as_str().to_owned();
+        Ok(Self { account, live: key.live(), rights: Rights::Key(key.scopes()), key: Some(id) })
     }
 }
 

@@ -8,6 +8,7 @@ mod guessing;
 mod inbound;
 mod lives;
 mod operators;
+mod redirects;
 mod refusals;
 mod sends;
 mod smpp;

@@ -1,6 +1,7 @@
 //! Goes on with texts that an earlier process did not hand on.
 
 use super::deliver::{self, SENDING};
+use super::redirects::letters;
 use super::smpp;
 use crate::app::App;
 use crate::store::{Direction, Message, MessageStatus, StoreError};
@@ -22,7 +23,7 @@ pub async fn recover(app: &App) -> Result<usize, StoreError> {
             break;
         }
     }
-    let count = waiting.len();
+    let count = waiting.len() + letters::recover(app).await?;
     for mut message in waiting {
         if message.parts.is_empty() {
             message.maybe_duplicate |= message.detail.as_deref() == Some(SENDING);

@@ -8,15 +8,18 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
-use crate::ids::{MessageId, UserId, VerificationId};
+use crate::ids::{MessageId, RedirectId, UserId, VerificationId};
+use crate::secrets::Keys;
 use crate::store::inbound::InboundPart;
 use crate::store::message::Message;
+use crate::store::redirect::Redirect;
 use crate::store::request::Request;
 use crate::store::retention::Chore;
 use crate::store::row::{
-    ApiKeyRow, CallChange, CallRow, DeliveryChangeRow, DeliveryRow, DisabledRow, IdempotencyRow,
-    InboundPartRow, LimitRow, MessageChangeRow, MessageRow, OpenRow, SignInEndRow, SignInRow,
-    StepRow, SubmittedRow, TailRow, UnallocatedRow, UserRow, VerificationChange, VerificationRow,
+    ApiKeyRow, AuditRow, CallChange, CallRow, DeliveryChangeRow, DeliveryRow, DisabledRow,
+    IdempotencyRow, InboundPartRow, LetterEndRow, LetterRow, LimitRow, MessageChangeRow,
+    MessageRow, OpenRow, RedirectRow, SignInEndRow, SignInRow, StepRow, SubmittedRow, TailRow,
+    UnallocatedRow, UserRow, VerificationChange, VerificationRow,
 };
 use crate::store::sql_types::Key;
 use crate::verification::model::Verification;
@@ -34,6 +37,8 @@ pub(crate) struct Needs {
     /// Numbers whose shown tails are asked for.
     pub(crate) tails: BTreeSet<Key>,
     pub(crate) messages: BTreeSet<MessageId>,
+    /// Phones whose redirects are asked for.
+    pub(crate) redirects: BTreeSet<Key>,
     /// Texts from outside whose parts are asked for.
     pub(crate) inbound: BTreeSet<Key>,
     pub(crate) api_keys: BTreeSet<String>,
@@ -43,15 +48,15 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    pub(crate) fn of(requests: &[Request]) -> Self {
+    pub(crate) fn of(keys: &Keys, requests: &[Request]) -> Self {
         let mut needs = Self::default();
         for request in requests {
-            needs.add(request);
+            needs.add(keys, request);
         }
         needs
     }
 
-    fn add(&mut self, request: &Request) {
+    fn add(&mut self, keys: &Keys, request: &Request) {
         match request {
             Request::Create(task) => {
                 self.open.insert(task.ask.to);
@@ -93,6 +98,13 @@ impl Needs {
             Request::DeleteUser(task) => {
                 self.users.insert(task.ask.1);
             }
+            Request::PutRedirect(task) => {
+                self.redirects.insert(task.ask.redirect.own_key(keys));
+            }
+            Request::DeleteRedirect(task) => {
+                self.redirects.insert(task.ask.key);
+            }
+            Request::EndLetter(task) => self.messages.extend(task.ask.message_id),
             Request::CreateSignIn(_)
             | Request::Unallocated(_)
             | Request::CreateApiKey(_)
@@ -163,6 +175,7 @@ pub(crate) struct Loaded {
     pub(crate) tails: Vec<TailRow>,
     pub(crate) messages: Vec<Message>,
     pub(crate) inbound: Vec<InboundPart>,
+    pub(crate) redirects: Vec<Redirect>,
     pub(crate) api_keys: Vec<ApiKeyRow>,
     pub(crate) users: Vec<UserRow>,
 }
@@ -198,6 +211,11 @@ pub(crate) struct Writes {
     pub(crate) users: Vec<UserRow>,
     pub(crate) sign_ins: Vec<SignInRow>,
     pub(crate) sign_ins_ended: Vec<SignInEndRow>,
+    pub(crate) redirects_gone: Vec<RedirectId>,
+    pub(crate) redirects: Vec<RedirectRow>,
+    pub(crate) letters: Vec<LetterRow>,
+    pub(crate) letters_ended: Vec<LetterEndRow>,
+    pub(crate) audit: Vec<AuditRow>,
     pub(crate) chore: Option<Chore>,
 }
 
@@ -230,6 +248,11 @@ impl Writes {
             + self.users.len()
             + self.sign_ins.len()
             + self.sign_ins_ended.len()
+            + self.redirects_gone.len()
+            + self.redirects.len()
+            + self.letters.len()
+            + self.letters_ended.len()
+            + self.audit.len()
     }
 }
 

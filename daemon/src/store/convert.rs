@@ -19,7 +19,7 @@ use crate::store::timeline;
 use crate::store::view::{CallView, UnfinishedCall};
 use crate::store::workflow;
 use crate::verification::model::{
-    Call, CallRecord, CallState, Channel, Client, CodeDigits, Step, StepCode, StepStatus,
+    Call, CallRecord, CallState, Channel, Client, CodeDigits, Proved, Step, StepCode, StepStatus,
     StoredMailbox, StoredNumber, StoredTarget, Verification, VerificationStatus, Wording,
 };
 
@@ -160,6 +160,7 @@ pub(crate) fn verification_row(
         sign_in_id: verification.sign_in_id,
         workflow: workflow::encode_planned(&verification.workflow),
         next_at: verification.next_at,
+        proved: verification.proved.map(|proved| proved.as_str().to_owned()),
     }
 }
 
@@ -176,6 +177,7 @@ pub(crate) fn verification_change(verification: &Verification) -> VerificationCh
         next_send_allowed_at: verification.next_send_allowed_at,
         workflow: workflow::encode_planned(&verification.workflow),
         next_at: verification.next_at,
+        proved: verification.proved.map(|proved| proved.as_str().to_owned()),
     }
 }
 
@@ -318,6 +320,8 @@ pub(crate) fn verification(
     let also = also
         .map(|sealed| target(keys, VERIFICATION_ALSO, id.0, Some(sealed), String::new()))
         .transpose()?;
+    let proved = row.proved.as_deref();
+    let proved = proved.map(|word| table.column("proved", Proved::from_word(word)));
     Ok(Verification {
         verification_id: id,
         account: row.account,
@@ -355,6 +359,7 @@ pub(crate) fn verification(
         sign_in_id: row.sign_in_id,
         workflow: table.column("workflow", workflow::decode_planned(&row.workflow))?,
         next_at: row.next_at,
+        proved: proved.transpose()?,
         steps,
     })
 }

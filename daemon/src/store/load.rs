@@ -132,6 +132,15 @@ macro_rules! load_batch {
             let parts = rows.into_iter().map(|row| $crate::store::inbound::part($keys, row));
             loaded.inbound = parts.collect::<Result<_, _>>()?;
         }
+        if !needs.redirects.is_empty() {
+            let rows: Vec<$crate::store::row::RedirectRow> = sqlx::query_as(sql::LOAD_REDIRECTS)
+                .bind(KeyList(needs.redirects.iter().copied().collect::<Vec<_>>()))
+                .fetch_all(&mut *$connection)
+                .await?;
+            let redirects =
+                rows.into_iter().map(|row| $crate::store::redirect::redirect($keys, row));
+            loaded.redirects = redirects.collect::<Result<_, _>>()?;
+        }
         if !needs.api_keys.is_empty() {
             loaded.api_keys = sqlx::query_as(sql::LOAD_API_KEYS)
                 .bind(api_key_list(needs.api_keys))

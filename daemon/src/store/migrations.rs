@@ -33,6 +33,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = migrations!(
         "0007_receipts",
         "0008_dialog",
         "0009_concealed_sign_ins",
+        "0010_redirects",
     ]
 );
 /// Postgres's.
@@ -48,6 +49,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = migrations!(
         "0007_receipts",
         "0008_dialog",
         "0009_concealed_sign_ins",
+        "0010_redirects",
     ]
 );
 

@@ -244,7 +244,8 @@ async fn run(
         }
     }
     let now = core.clock.now();
-    let loaded = load_batch!(connection, &core.keys, now, requests, Needs::of(requests));
+    let loaded =
+        load_batch!(connection, &core.keys, now, requests, Needs::of(&core.keys, requests));
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
     let (mut writes, changes) = plan.finish(&core.announcer);
@@ -309,7 +310,15 @@ async fn write(connection: &mut PgConnection, writes: Writes) -> Result<(), sqlx
     }
     put(connection, sql::PUT_USERS, writes.users).await?;
     put(connection, sql::INSERT_SIGN_INS, writes.sign_ins).await?;
-    put(connection, sql::END_SIGN_INS, writes.sign_ins_ended).await
+    put(connection, sql::END_SIGN_INS, writes.sign_ins_ended).await?;
+    if !writes.redirects_gone.is_empty() {
+        let gone = writes.redirects_gone;
+        sqlx::query(sql::DELETE_REDIRECTS).bind(gone).execute(&mut *connection).await?;
+    }
+    put(connection, sql::PUT_REDIRECTS, writes.redirects).await?;
+    put(connection, sql::INSERT_LETTERS, writes.letters).await?;
+    put(connection, sql::END_LETTERS, writes.letters_ended).await?;
+    put(connection, sql::INSERT_AUDIT, writes.audit).await
 }
 
 async fn keep_house(
@@ -340,6 +349,9 @@ async fn keep_house(
         (sql::FORGET_SIGN_INS, chore.records_before),
         (sql::FORGET_DELIVERIES, chore.deliveries_before),
         (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
+        (sql::FORGET_REDIRECTS, chore.numbers_before),
+        (sql::FORGET_LETTERS, chore.records_before),
+        (sql::FORGET_AUDIT, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -6,17 +6,19 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{
+    AuditId, CallId, LetterId, MessageId, RedirectId, SignInId, UserId, VerificationId,
+};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::row::{
-    ApiKeyRow, CallRow, DeliveryRow, IdempotencyRow, LimitRow, MessageRow, SignInRow, SubmittedRow,
-    TailRow, UserRow,
+    ApiKeyRow, AuditRow, CallRow, DeliveryRow, IdempotencyRow, LetterRow, LimitRow, MessageRow,
+    RedirectRow, SignInRow, SubmittedRow, TailRow, UserRow,
 };
 use crate::store::sql_types::{IdBytes, Key, KeyList};
 use crate::store::view::{CallFilter, VerificationFilter, Who};
 use crate::store::webhook::DELIVERY_LEASE;
-use crate::store::{MessageFilter, UserFilter, postgres, sqlite};
+use crate::store::{AuditFilter, MessageFilter, RedirectFilter, UserFilter, postgres, sqlite};
 use crate::telemetry;
 use crate::verification::model::Verification;
 
@@ -320,6 +322,50 @@ impl Reader {
     ) -> Result<Vec<Key>, StoreError> {
         let rows: Vec<(Key,)> = fetch!(self, fetch_all, OVERDUE_INBOUND, before, i64::from(limit))?;
         Ok(rows.into_iter().map(|(group,)| group).collect())
+    }
+
+    pub(crate) async fn redirect_by_phone(
+        &self,
+        key: Key,
+    ) -> Result<Option<RedirectRow>, StoreError> {
+        fetch!(self, fetch_optional, REDIRECT_BY_PHONE, key)
+    }
+
+    pub(crate) async fn redirect(&self, id: RedirectId) -> Result<Option<RedirectRow>, StoreError> {
+        fetch!(self, fetch_optional, REDIRECT, id)
+    }
+
+    pub(crate) async fn list_redirects(
+        &self,
+        who: &Who,
+        filter: &RedirectFilter,
+    ) -> Result<Vec<RedirectRow>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (RedirectId(span.first), RedirectId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        fetch!(self, fetch_all, LIST_REDIRECTS, before, first, account, live, more)
+    }
+
+    pub(crate) async fn list_audit(
+        &self,
+        who: &Who,
+        filter: &AuditFilter,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
+        let (first, before) = (AuditId(span.first), AuditId(span.before));
+        let (account, live) = who.narrowed();
+        let more = page_limit(filter.limit) + 1;
+        let kind = filter.kind.map(|kind| kind.as_str());
+        fetch!(self, fetch_all, AUDIT, before, first, account, live, more, kind)
+    }
+
+    pub(crate) async fn open_letters(
+        &self,
+        after: LetterId,
+        limit: u32,
+    ) -> Result<Vec<LetterRow>, StoreError> {
+        fetch!(self, fetch_all, OPEN_LETTERS, after, i64::from(limit))
     }
 
     pub(crate) async fn webhook_deliveries(

@@ -14,6 +14,7 @@ use crate::store::limit::Limit;
 use crate::store::message::{
     ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
 };
+use crate::store::redirect::{DeleteRedirect, EndLetter, PutRedirect, RedirectPut, StoredLetter};
 use crate::store::retention::{Chore, ChoreReport};
 use crate::store::row::{ApiKeyRow, UnallocatedRow};
 use crate::store::sql_types::Key;
@@ -62,6 +63,9 @@ pub(crate) enum Request {
     SettleParts(Task<SettleParts, Vec<Given>>),
     SubmittedCode(Box<Task<SubmittedCode, ()>>),
     Tell(Box<Task<News, ()>>),
+    PutRedirect(Box<Task<PutRedirect, RedirectPut>>),
+    DeleteRedirect(Task<DeleteRedirect, bool>),
+    EndLetter(Box<Task<EndLetter, ()>>),
     ChangeDelivery(Box<Task<DeliveryChange, ()>>),
     Unallocated(Task<UnallocatedRow, ()>),
     CreateApiKey(Box<Task<ApiKeyRow, ()>>),
@@ -87,6 +91,9 @@ impl Request {
             Self::SettleParts(task) => task.finish(failure),
             Self::SubmittedCode(task) => task.finish(failure),
             Self::Tell(task) => task.finish(failure),
+            Self::PutRedirect(task) => task.finish(failure),
+            Self::DeleteRedirect(task) => task.finish(failure),
+            Self::EndLetter(task) => task.finish(failure),
             Self::ChangeDelivery(task) => task.finish(failure),
             Self::Unallocated(task) => task.finish(failure),
             Self::CreateApiKey(task) => task.finish(failure),
@@ -238,6 +245,8 @@ impl ApplyAsk {
 #[derive(Debug)]
 pub(crate) struct CreateMessageAsk {
     pub(crate) create: CreateMessage,
+    /// The letter that carries it, where a redirect says so.
+    pub(crate) letter: Option<StoredLetter>,
     pub(crate) limits: Vec<Key>,
     pub(crate) idempotency: Option<IdempotencyHashes>,
 }
@@ -251,6 +260,7 @@ impl CreateMessageAsk {
                 &create.message.account,
                 create.idempotency.as_ref(),
             ),
+            letter: None,
             create,
         }
     }

@@ -5,7 +5,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, EventId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{
+    AuditId, CallId, EventId, LetterId, MessageId, RedirectId, SignInId, UserId, VerificationId,
+};
 use crate::store::sql_types::{Bytes, Key};
 
 pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -97,6 +99,7 @@ row! {
         also_sealed: Option<Vec<u8>>,
         user_id: Option<UserId>,
         sign_in_id: Option<SignInId>,
+        proved: Option<String>,
     }
 }
 
@@ -114,6 +117,7 @@ row! {
         next_send_allowed_at: Timestamp,
         workflow: String,
         next_at: Option<Timestamp>,
+        proved: Option<String>,
     }
 }
 
@@ -401,5 +405,68 @@ row! {
         status: String,
         ended_at: Timestamp,
         verification_id: VerificationId,
+    }
+}
+
+row! {
+    /// A whole redirect, inserted or written over.
+    RedirectRow {
+        redirect_id: RedirectId,
+        account: String,
+        live: bool,
+        version: i32,
+        phone_hmac: Key,
+        phone_sealed: Vec<u8>,
+        phone_masked: String,
+        email_sealed: Vec<u8>,
+        email_masked: String,
+        mode: String,
+        is_override: bool,
+        reason_sealed: Option<Vec<u8>>,
+        until: Timestamp,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+row! {
+    /// A letter that is under way.
+    LetterRow {
+        letter_id: LetterId,
+        account: String,
+        live: bool,
+        kind: String,
+        redirect_id: RedirectId,
+        to_sealed: Option<Vec<u8>>,
+        to_masked: String,
+        content_sealed: Option<Vec<u8>>,
+        message_id: Option<MessageId>,
+        is_instead: bool,
+        created_at: Timestamp,
+        valid_until: Timestamp,
+    }
+}
+
+row! {
+    /// The end of a letter.
+    LetterEndRow {
+        letter_id: LetterId,
+        ended_at: Timestamp,
+        outcome: String,
+        detail: String,
+    }
+}
+
+row! {
+    /// An entry of the audit.
+    AuditRow {
+        audit_id: AuditId,
+        account: String,
+        live: bool,
+        kind: String,
+        actor: Option<String>,
+        subject: String,
+        details_sealed: Vec<u8>,
+        created_at: Timestamp,
     }
 }

@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, EventId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{
+    AuditId, CallId, EventId, LetterId, MessageId, RedirectId, SignInId, UserId, VerificationId,
+};
 
 /// `timestamptz` on Postgres, milliseconds on SQLite.
 impl Type<Postgres> for Timestamp {
@@ -115,6 +117,9 @@ id_type!(MessageId);
 id_type!(EventId);
 id_type!(UserId);
 id_type!(SignInId);
+id_type!(RedirectId);
+id_type!(LetterId);
+id_type!(AuditId);
 
 /// Bytes of a known number: `bytea` on Postgres, a blob on SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -118,7 +118,8 @@ async fn run(
     requests: &mut [Request],
 ) -> Result<Committed, Fault> {
     let now = core.clock.now();
-    let loaded = load_batch!(connection, &core.keys, now, requests, Needs::of(requests));
+    let loaded =
+        load_batch!(connection, &core.keys, now, requests, Needs::of(&core.keys, requests));
     let mut plan = Plan::new(now, &core.keys, &mut core.rng, loaded)?;
     plan.run(requests);
     let (mut writes, changes) = plan.finish(&core.announcer);
@@ -180,6 +181,17 @@ async fn write(connection: &mut SqliteConnection, writes: Writes) -> Result<(), 
     sql::PUT_USERS.execute(connection, writes.users).await?;
     sql::INSERT_SIGN_INS.execute(connection, writes.sign_ins).await?;
     sql::END_SIGN_INS.execute(connection, writes.sign_ins_ended).await?;
+    if !writes.redirects_gone.is_empty() {
+        let gone = writes.redirects_gone.iter().map(|id| IdBytes::new(id.0)).collect();
+        sqlx::query(sql::DELETE_REDIRECTS)
+            .bind(KeyList::<IdBytes>(gone))
+            .execute(&mut *connection)
+            .await?;
+    }
+    sql::PUT_REDIRECTS.execute(connection, writes.redirects).await?;
+    sql::INSERT_LETTERS.execute(connection, writes.letters).await?;
+    sql::END_LETTERS.execute(connection, writes.letters_ended).await?;
+    sql::INSERT_AUDIT.execute(connection, writes.audit).await?;
     Ok(())
 }
 
@@ -197,6 +209,9 @@ async fn keep_house(
         (sql::FORGET_SIGN_INS, chore.records_before),
         (sql::FORGET_DELIVERIES, chore.deliveries_before),
         (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
+        (sql::FORGET_REDIRECTS, chore.numbers_before),
+        (sql::FORGET_LETTERS, chore.records_before),
+        (sql::FORGET_AUDIT, chore.records_before),
     ] {
         let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
         report.add(done.rows_affected());

@@ -9,6 +9,7 @@ use crate::verification::model::{Channel, Dispatch, DispatchOutcome, DispatchSta
 
 const QUEUED: &str = "queued";
 const SENDING: &str = "sending";
+const REDIRECT: &str = "redirect";
 
 /// `sms:60000 voice:60000`: each channel with the milliseconds that it waits.
 pub(crate) fn encode_planned(planned: &[Planned]) -> String {
@@ -27,7 +28,8 @@ pub(crate) fn decode_planned(text: &str) -> Option<Vec<Planned>> {
 }
 
 /// `[[id, created, "queued"], [id, created, "sent", ended, detail]]`; nothing for none. Behind
-/// them stands the list of the parts that have arrived, when there are any.
+/// them stand the redirect of a text that goes to a mailbox, and the list of the parts that have
+/// arrived, when there are any.
 pub(crate) fn encode_dispatches(dispatches: &[Dispatch]) -> String {
     if dispatches.is_empty() {
         return String::new();
@@ -42,6 +44,9 @@ pub(crate) fn encode_dispatches(dispatches: &[Dispatch]) -> String {
                 vec![json!(id), json!(created), json!(outcome), json!(at), json!(detail)]
             }
         };
+        if let Some(redirect) = dispatch.redirect {
+            values.push(json!({REDIRECT: redirect.to_string()}));
+        }
         if !dispatch.arrived.is_empty() {
             values.push(json!(dispatch.arrived));
         }
@@ -73,7 +78,10 @@ fn dispatch(value: &[Value]) -> Option<Dispatch> {
     let arrived = value.last().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let part = |part: &Value| usize::try_from(part.as_u64()?).ok();
     let arrived = arrived.iter().map(part).collect::<Option<_>>()?;
-    Some(Dispatch { dispatch_id: text(0)?.parse().ok()?, created_at: time(1)?, state, arrived })
+    let redirect = value.iter().find_map(|value| value.get(REDIRECT)?.as_str());
+    let redirect = redirect.map(str::parse).transpose().ok()?;
+    let dispatch_id = text(0)?.parse().ok()?;
+    Some(Dispatch { dispatch_id, created_at: time(1)?, state, arrived, redirect })
 }
 
 #[cfg(test)]
@@ -101,6 +109,9 @@ mod tests {
         let mut dispatches: Vec<_> = states.into_iter().map(with_state).collect();
         dispatches[1].arrived = vec![0];
         dispatches[2].arrived = vec![2, 1];
+        let redirected = dispatches.clone().into_iter();
+        let redirect = Some(crate::ids::RedirectId(11));
+        dispatches.extend(redirected.map(|it| Dispatch { redirect, ..it }));
         assert_eq!(decode_dispatches(&encode_dispatches(&dispatches)), Some(dispatches));
         assert_eq!(decode_dispatches(""), Some(Vec::new()));
     }

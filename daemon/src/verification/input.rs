@@ -170,8 +170,8 @@ pub enum Input {
 pub enum Again {
     /// A call.
     Call(Box<Call>),
-    /// A text or mail.
-    Dispatch(Dispatch),
+    /// A text or mail, or a text and the mail beside it.
+    Dispatches(Vec<Dispatch>),
 }
 
 /// Why another channel begins.

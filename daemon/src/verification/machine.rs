@@ -19,8 +19,8 @@ pub use crate::verification::input::{
     Again, Answer, Input, PresentedCode, PresentedCodeError, Reason, Refusal,
 };
 use crate::verification::model::{
-    Call, CallRecord, CallState, CallVerdict, Channel, Dispatch, Step, StepCode, StepStatus,
-    Verification, VerificationStatus,
+    Call, CallRecord, CallState, CallVerdict, Channel, Dispatch, Proved, Step, StepCode,
+    StepStatus, Verification, VerificationStatus,
 };
 
 /// The detail of a step whose call has said the code.
@@ -138,16 +138,20 @@ impl Verification {
         presented: &PresentedCode,
     ) -> Result<Effect, Refusal> {
         self.require_pending()?;
-        let mut valid = false;
+        let mut proved = None;
         for step in &self.steps {
-            if let Some(code) = step.checkable_code(now) {
-                valid |= self.is_right(keys, presented.reveal(), code);
+            if let Some(code) = step.checkable_code(now)
+                && self.is_right(keys, presented.reveal(), code)
+            {
+                // One code may have gone several ways: the mailbox is the least that it proves.
+                proved = proved.max(Some(step.proves()));
             }
         }
-        // Whatever was guessed: there is nobody who could sign in.
-        valid &= !self.is_decoy();
+        // Whatever was guessed of a decoy: there is nobody who could sign in.
+        let valid = proved.is_some() && !self.is_decoy();
         self.checks_used += 1;
         if valid {
+            self.proved = proved;
             self.end(VerificationStatus::Approved, now);
         } else if self.checks_used >= self.checks_max {
             self.end(VerificationStatus::Locked, now);
@@ -188,6 +192,7 @@ impl Verification {
         step.detail = Some(verdict.as_str().to_owned());
         if verdict == CallVerdict::Approved {
             step.status = StepStatus::Called;
+            self.proved = Some(Proved::Phone);
             self.end(VerificationStatus::Approved, now);
         }
         Ok(Effect::Called(verdict))
@@ -326,6 +331,12 @@ impl Step {
         let code = self.code.as_ref()?;
         let in_time = code.checkable_until.is_none_or(|until| now < until);
         (in_time && (self.status.is_live() || self.status.shows_code())).then_some(code)
+    }
+
+    /// What its code proves.
+    fn proves(&self) -> Proved {
+        let is_redirected = self.dispatches.iter().any(|dispatch| dispatch.redirect.is_some());
+        if is_redirected || self.channel == Channel::Email { Proved::Email } else { Proved::Phone }
     }
 
     /// Whether a call of it is up, or a text or mail of it is not at its end.

@@ -9,10 +9,10 @@ use sip::{CallOutcome, SavedDialog, TimelineEntry, UserPart};
 
 use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
-use crate::ids::{CallId, MessageId, SignInId, UserId, VerificationId};
+use crate::ids::{CallId, MessageId, RedirectId, SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
 pub use crate::verification::status::{
-    CallVerdict, Channel, DispatchOutcome, StepStatus, VerificationStatus,
+    CallVerdict, Channel, DispatchOutcome, Proved, StepStatus, VerificationStatus,
 };
 
 /// A number as the store gives it back. `Display` and `Debug` print it masked.
@@ -228,6 +228,9 @@ pub struct Verification {
     pub workflow: Vec<Planned>,
     /// When the first of them begins; null: none is left, or the present step decides.
     pub next_at: Option<Timestamp>,
+    /// What the right code or call proved; null: nothing did yet. A code that went to a mailbox
+    /// as well as to a phone proves the mailbox alone.
+    pub proved: Option<Proved>,
     /// The steps, oldest first.
     pub steps: Vec<Step>,
 }
@@ -319,6 +322,8 @@ pub struct Dispatch {
     pub state: DispatchState,
     /// The parts of it that the phone has, from 0, in the order of their receipts.
     pub arrived: Vec<usize>,
+    /// The redirect by which a text goes to a mailbox; `None`: it goes where its channel says.
+    pub redirect: Option<RedirectId>,
 }
 
 /// How a text or mail that carries a code stands.
@@ -342,7 +347,13 @@ pub enum DispatchState {
 impl Dispatch {
     /// One that waits to be handed on.
     pub fn queued(dispatch_id: MessageId, created_at: Timestamp) -> Self {
-        Self { dispatch_id, created_at, state: DispatchState::Queued, arrived: Vec::new() }
+        Self {
+            dispatch_id,
+            created_at,
+            state: DispatchState::Queued,
+            arrived: Vec::new(),
+            redirect: None,
+        }
     }
 
     /// Whether no end is known.

@@ -33,6 +33,16 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
+    /// What a verification proved.
+    Proved {
+        /// That the user has the phone.
+        Phone = "phone",
+        /// That the user has the mailbox.
+        Email = "email",
+    }
+}
+
+words! {
     /// How a code travels to its user.
     Channel {
         /// A call that is never answered; the tail of its caller ID is the code.

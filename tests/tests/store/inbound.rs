@@ -24,6 +24,8 @@ on_both! {
 
 /// Of `text`, which names sender and reference.
 fn part(world: &World, text: &str, place: (u8, u8), words: &str) -> ReceivePart {
+    // Each at a moment of its own: lists are in order of time.
+    world.clock.advance(Duration::from_millis(1));
     let now = world.clock.now();
     let (part, total) = place;
     let repeats = if total == 1 { Repeats::of_words(now, now) } else { Repeats::of_reference(now) };

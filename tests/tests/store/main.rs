@@ -16,6 +16,7 @@ mod lists;
 mod lost_commit;
 mod messages;
 mod opening;
+mod redirects;
 mod restart;
 mod sessions;
 mod verifications;

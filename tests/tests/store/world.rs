@@ -124,6 +124,7 @@ impl World {
             next_send_allowed_at: now + Duration::from_secs(15),
             wording: Wording::default(),
             own_code: false,
+            proved: None,
             workflow: Vec::new(),
             next_at: None,
             steps: vec![step],

@@ -72,7 +72,7 @@ pub(super) struct Fields {
 }
 
 /// What is wrong with a value: the code and the sentence.
-pub(super) type Wrong = (&'static str, String);
+pub(in crate::http) type Wrong = (&'static str, String);
 
 /// Reads a new user; all faults come back at once.
 pub(super) fn read_new(body: &Value, account: &ActingAccount) -> Result<New, Problem> {
@@ -203,7 +203,7 @@ pub(super) fn name_like(text: &str) -> Result<String, Wrong> {
 }
 
 /// A number, as people type it; under a test key also the magic numbers.
-pub(super) fn phone(text: &str, account: &ActingAccount) -> Result<E164, Wrong> {
+pub(in crate::http) fn phone(text: &str, account: &ActingAccount) -> Result<E164, Wrong> {
     if let Some(magic) = MagicNumber::parse(text).filter(|_| !account.live) {
         return Ok(magic);
     }
@@ -212,7 +212,7 @@ pub(super) fn phone(text: &str, account: &ActingAccount) -> Result<E164, Wrong> 
 }
 
 /// A mailbox.
-pub(super) fn email(text: &str) -> Result<EmailAddress, Wrong> {
+pub(in crate::http) fn email(text: &str) -> Result<EmailAddress, Wrong> {
     EmailAddress::parse(text).map_err(|error| ("not-an-email-address", error.to_string()))
 }
 

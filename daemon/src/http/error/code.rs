@@ -95,6 +95,8 @@ codes! {
         "The channel is not offered by this gateway, this purpose or for this kind of destination.";
     PurposeUnknown UNPROCESSABLE_ENTITY "purpose-unknown" "This purpose is not known"
         "The operator's file has no such purpose.";
+    MailboxNotOfUser UNPROCESSABLE_ENTITY "mailbox-not-of-user" "The mailbox is not that of the user"
+        "Texts are redirected to the mailbox of the user's card; to another one only with override and a reason.";
     SenderNotAllowed UNPROCESSABLE_ENTITY "sender-not-allowed" "This sender is not allowed"
         "The sender is not in the account's list.";
     TextTooLong UNPROCESSABLE_ENTITY "text-too-long" "The text is too long"

@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use crate::accounts::{KeyWish, Scopes, create_key};
 use crate::app::{App, Parts, Settings};
 use crate::clock::Clock;
+use crate::mail::{MailSettings, Mailer};
 use crate::media::{Lines, Media, Prompts};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
@@ -191,6 +192,10 @@ impl Bench {
         self.send(request("POST", path, &self.key, Some(body))).await
     }
 
+    pub(super) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(request("PUT", path, &self.key, Some(body))).await
+    }
+
     pub(super) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.send(request("PATCH", path, &self.key, Some(body))).await
     }
@@ -292,6 +297,9 @@ async fn open(folder: &TempDir, room: usize, text: &str, clock: Clock) -> (App, 
     let store = Store::open(&location, keys.clone(), clock.clone(), seals, retention);
     let (driver, script) = scripted::door(&["north", "south"], room);
     let dialplan = Arc::new(plans::dialplan(&config).unwrap());
+    let mailer = config.email.clone().map(|email| {
+        Mailer::new(MailSettings { email, password: None, authorities: None }).unwrap()
+    });
     let app = App::new(Parts {
         settings: Settings { config: Arc::new(config), dialplan },
         store: store.await.unwrap(),
@@ -300,7 +308,7 @@ async fn open(folder: &TempDir, room: usize, text: &str, clock: Clock) -> (App, 
             prompts: Prompts::built_in(),
             lines: Lines::new([127, 0, 0, 1].into(), &[]),
         },
-        mailer: None,
+        mailer,
         clock,
         keys,
         plans_rng: randomness.stream(Stream::Plans),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::http::call_view::{TimelineView, timeline};
 use crate::verification::model::{
-    Call, CallState, Step, StoredNumber, StoredTarget, Verification, VerificationStatus,
+    Call, CallState, Proved, Step, StoredNumber, StoredTarget, Verification, VerificationStatus,
 };
 
 /// A verification.
@@ -66,6 +66,10 @@ pub struct VerificationView {
     pub steps: Vec<StepView>,
     /// What the workflow does next; null: nothing.
     pub next: Option<NextView>,
+    /// What was proved: `phone` or `email`; a code that a redirect sent to a mailbox proves
+    /// `email`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proved: Option<&'static str>,
 }
 
 /// What is known of a code.
@@ -178,6 +182,10 @@ pub struct CheckView {
     pub status: &'static str,
     /// How many codes may still be presented.
     pub checks: CountView,
+    /// What was proved: `phone` or `email`; left out: nothing. A code that a redirect sent to a
+    /// mailbox proves `email`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proved: Option<&'static str>,
 }
 
 impl VerificationView {
@@ -211,6 +219,7 @@ impl VerificationView {
             next: verification
                 .next()
                 .map(|(channel, at)| NextView { channel: channel.as_str(), at: at.to_string() }),
+            proved: verification.proved.map(Proved::as_str),
         }
     }
 }
@@ -225,6 +234,7 @@ impl CheckView {
             version: verification.version,
             status: verification.status.as_str(),
             checks: CountView::of(verification.checks_max, verification.checks_used),
+            proved: verification.proved.map(Proved::as_str),
         }
     }
 }

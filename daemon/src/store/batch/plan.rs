@@ -2,6 +2,7 @@
 
 mod events;
 mod inbound;
+mod redirects;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use crate::store::convert::{
 use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitLog, LimitReached};
 use crate::store::message::Message;
+use crate::store::redirect::Redirect;
 use crate::store::request::{
     ApplyAsk, CreateAsk, IdempotencyHashes, Request, shows_tails, tail_hash,
 };
@@ -39,6 +41,8 @@ pub(crate) struct Plan<'a> {
     verifications: BTreeMap<VerificationId, Held<Verification>>,
     messages: BTreeMap<MessageId, Held<Message>>,
     inbound: inbound::Arrivals,
+    /// By number, within an account.
+    redirects: BTreeMap<Key, Redirect>,
     /// The open verifications of every group that a request concerns.
     open: Vec<OpenRow>,
     idempotency: BTreeMap<Key, KeptResponse>,
@@ -121,6 +125,7 @@ impl<'a> Plan<'a> {
             verifications: loaded.verifications.into_iter().map(held).collect(),
             messages: loaded.messages.into_iter().map(held_message).collect(),
             inbound: inbound::Arrivals::new(loaded.inbound),
+            redirects: loaded.redirects.into_iter().map(|it| (it.own_key(keys), it)).collect(),
             open: loaded.open,
             idempotency,
             limits,
@@ -159,6 +164,14 @@ impl<'a> Plan<'a> {
                 }
                 Request::Tell(task) => {
                     self.news.push(task.ask.clone());
+                    task.answer = Some(());
+                }
+                Request::PutRedirect(task) => task.answer = Some(self.put_redirect(&task.ask)),
+                Request::DeleteRedirect(task) => {
+                    task.answer = Some(self.delete_redirect(&task.ask));
+                }
+                Request::EndLetter(task) => {
+                    self.end_letter(&task.ask);
                     task.answer = Some(());
                 }
                 Request::ChangeDelivery(task) => {
@@ -248,6 +261,7 @@ impl<'a> Plan<'a> {
             Some(before) if before.version == after.version => return false,
             Some(_) => self.writes.changed_verifications.push(verification_change(after)),
         }
+        self.audit_codes(held.before.as_ref(), after);
         for (place, step) in after.steps.iter().enumerate() {
             let before = held.before.as_ref().and_then(|before| before.steps.get(place));
             for (place, call) in step.calls.iter().enumerate() {
@@ -487,7 +501,7 @@ fn placed_by(input: &Input) -> &[Call] {
         | Input::Talking { .. }
         | Input::Said { .. }
         | Input::CallEnded { .. }
-        | Input::Resend { again: Again::Dispatch(_), .. }
+        | Input::Resend { again: Again::Dispatches(_), .. }
         | Input::Skipped { .. }
         | Input::Sending { .. }
         | Input::Dispatched { .. }

@@ -4,6 +4,7 @@ mod directory;
 mod housekeeping;
 mod inbound;
 mod message;
+mod redirect;
 mod webhook;
 
 pub(crate) use directory::{
@@ -23,6 +24,11 @@ pub(crate) use message::{
     INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
     LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
 };
+pub(crate) use redirect::{
+    AUDIT, DELETE_REDIRECTS, END_LETTERS, FORGET_AUDIT, FORGET_LETTERS, FORGET_REDIRECTS,
+    INSERT_AUDIT, INSERT_LETTERS, LIST_REDIRECTS, LOAD_REDIRECTS, OPEN_LETTERS, PUT_REDIRECTS,
+    REDIRECT, REDIRECT_BY_PHONE,
+};
 pub(crate) use webhook::{
     CLAIM_DELIVERIES, FORGET_DELIVERIES, INSERT_DELIVERIES, INSERT_DISABLED, IS_WEBHOOK_DISABLED,
     UPDATE_DELIVERIES, WEBHOOK_DELIVERIES,
@@ -35,7 +41,7 @@ macro_rules! verification_columns {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at, also_sealed, user_id, sign_in_id"
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id, proved"
     };
 }
 
@@ -337,7 +343,7 @@ pub(crate) const INSERT_VERIFICATIONS: &str = "
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at, also_sealed, user_id, sign_in_id)
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id, proved)
      select * from unnest(
      $1::uuid[], $2::text[], $3::boolean[], $4::integer[], $5::text[], $6::bytea[],
      $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
@@ -345,7 +351,7 @@ pub(crate) const INSERT_VERIFICATIONS: &str = "
      $18::timestamptz[], $19::integer[], $20::bigint[], $21::integer[], $22::integer[],
      $23::integer[], $24::integer[], $25::timestamptz[], $26::text[], $27::text[], $28::text[],
      $29::boolean[], $30::text[], $31::timestamptz[], $32::bytea[], $33::uuid[],
-     $34::uuid[])";
+     $34::uuid[], $35::text[])";
 
 pub(crate) const PUT_STEPS: &str = "
      insert into step (
@@ -447,12 +453,13 @@ pub(crate) const UPDATE_VERIFICATIONS: &str = "
      version = u.version, status = u.status, ended_at = u.ended_at,
      code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
      sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at,
-     workflow = u.workflow, next_at = u.next_at
+     workflow = u.workflow, next_at = u.next_at, proved = u.proved
      from unnest(
      $1::uuid[], $2::integer[], $3::text[], $4::timestamptz[], $5::integer[], $6::bigint[],
-     $7::integer[], $8::integer[], $9::timestamptz[], $10::text[], $11::timestamptz[]) as u (
+     $7::integer[], $8::integer[], $9::timestamptz[], $10::text[], $11::timestamptz[],
+     $12::text[]) as u (
      verification_id, version, status, ended_at, code_length, code_space, checks_used,
-     sends_used, next_send_allowed_at, workflow, next_at)
+     sends_used, next_send_allowed_at, workflow, next_at, proved)
      where t.verification_id = any($1) and t.verification_id = u.verification_id";
 
 pub(crate) const UPDATE_CALLS: &str = "

@@ -4,6 +4,7 @@ mod directory;
 mod housekeeping;
 mod inbound;
 mod message;
+mod redirect;
 mod webhook;
 
 use crate::store::sqlite::rows::Rows;
@@ -24,6 +25,11 @@ pub(crate) use message::{
     INSERT_MESSAGES, INSERT_SUBMITTED, LIST_MESSAGES, LIST_MESSAGES_ACCOUNT, LIST_MESSAGES_TO,
     LOAD_MESSAGES, MESSAGE, OVERDUE_MESSAGES, SUBMITTED, UNFINISHED_MESSAGES, UPDATE_MESSAGES,
 };
+pub(crate) use redirect::{
+    AUDIT, DELETE_REDIRECTS, END_LETTERS, FORGET_AUDIT, FORGET_LETTERS, FORGET_REDIRECTS,
+    INSERT_AUDIT, INSERT_LETTERS, LIST_REDIRECTS, LOAD_REDIRECTS, OPEN_LETTERS, PUT_REDIRECTS,
+    REDIRECT, REDIRECT_BY_PHONE,
+};
 pub(crate) use webhook::{
     DUE_DELIVERIES, FORGET_DELIVERIES, INSERT_DELIVERIES, INSERT_DISABLED, IS_WEBHOOK_DISABLED,
     UPDATE_DELIVERIES, WEBHOOK_DELIVERIES,
@@ -36,7 +42,7 @@ macro_rules! verification_columns {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at, also_sealed, user_id, sign_in_id"
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id, proved"
     };
 }
 
@@ -339,7 +345,7 @@ pub(crate) const INSERT_VERIFICATIONS: Rows = Rows {
      purpose, locale, reference, metadata, session, client_ip, client_device_id,
      created_at, expires_at, ended_at, code_length, code_space, checks_max, checks_used,
      sends_max, sends_used, next_send_allowed_at, template, web_origin, android_app_hash,
-     own_code, workflow, next_at, also_sealed, user_id, sign_in_id)
+     own_code, workflow, next_at, also_sealed, user_id, sign_in_id, proved)
      values ",
     tail: "",
 };
@@ -455,14 +461,14 @@ pub(crate) const UPDATE_VERIFICATIONS: Rows = Rows {
     head: "
      with u (
      verification_id, version, status, ended_at, code_length, code_space, checks_used,
-     sends_used, next_send_allowed_at, workflow, next_at)
+     sends_used, next_send_allowed_at, workflow, next_at, proved)
      as (values ",
     tail: ")
      update verification as t set
      version = u.version, status = u.status, ended_at = u.ended_at,
      code_length = u.code_length, code_space = u.code_space, checks_used = u.checks_used,
      sends_used = u.sends_used, next_send_allowed_at = u.next_send_allowed_at,
-     workflow = u.workflow, next_at = u.next_at
+     workflow = u.workflow, next_at = u.next_at, proved = u.proved
      from u where t.verification_id = u.verification_id",
 };
 

@@ -94,6 +94,7 @@ fn fresh() -> Verification {
         next_send_allowed_at: at(15),
         wording: Wording::default(),
         own_code: false,
+        proved: None,
         workflow: Vec::new(),
         next_at: None,
         steps: vec![step(1, call(1, SHOWN))],

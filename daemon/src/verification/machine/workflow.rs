@@ -42,7 +42,7 @@ impl Verification {
         self.next_at = None;
         match again {
             Again::Call(call) => self.place(call),
-            Again::Dispatch(dispatch) => self.queue(dispatch),
+            Again::Dispatches(dispatches) => dispatches.iter().for_each(|it| self.queue(it)),
         }
         self.schedule(now);
         Ok(Effect::Changed)

@@ -282,6 +282,7 @@ fn verification(
         next_send_allowed_at: now + settings.config.limits.between_sends,
         wording: wish.wording.clone(),
         own_code: matches!(wish.code, CodeWish::Digits(_)),
+        proved: None,
         workflow,
         next_at: None,
         steps: Vec::new(),

@@ -174,7 +174,7 @@ pub async fn resend(
 ) -> Result<Accepted<Box<Verification>>, SendError> {
     let present = present(app, account, verification_id).await?;
     let settings = app.settings();
-    let prepared = channels::prepare_again(app, &settings, &present)?;
+    let prepared = channels::prepare_again(app, &settings, &present).await?;
     let apply = Apply {
         verification_id,
         who: account.who(),

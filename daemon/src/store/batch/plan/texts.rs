@@ -26,6 +26,9 @@ impl Plan<'_> {
         let message = create.message.clone();
         let held = Held { before: None, after: message.clone() };
         self.messages.insert(message.message_id, held);
+        if let Some(letter) = &ask.letter {
+            self.redirect_message(&message, letter);
+        }
         let response = self.keep(ask.idempotency, create.idempotency.as_ref(), &message);
         MessageCreated::Stored { message: Box::new(message), response }
     }

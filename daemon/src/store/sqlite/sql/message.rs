@@ -62,6 +62,8 @@ pub(crate) const UNFINISHED_MESSAGES: &str = concat!(
     "
      from message where message_id > ?1
      and direction = 'outbound' and status in ('accepted', 'sent')
+     and not exists (select 1 from letter where letter.message_id = message.message_id
+     and is_instead and ended_at is null)
      order by message_id limit ?2"
 );
 

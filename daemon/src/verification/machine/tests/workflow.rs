@@ -133,7 +133,7 @@ fn what_was_not_handed_on_when_the_verification_ended_is_not_handed_on() {
 #[test]
 fn a_resend_of_a_text_keeps_its_code_and_a_failed_one_takes_nothing_back() {
     let mut verification = sent();
-    let again = Again::Dispatch(Dispatch::queued(MessageId(6), at(90)));
+    let again = Again::Dispatches(vec![Dispatch::queued(MessageId(6), at(90))]);
     let resend = Input::Resend { again, next_send_allowed_at: at(105) };
     verification.apply(at(90), &keys(), &resend).unwrap();
     assert_eq!(verification.steps[1].status, StepStatus::Sent);
