@@ -118,11 +118,21 @@ pub async fn run(
 fn receive(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
     match socket.try_recv_from(packet) {
         Ok(received) => Ok(Some(received)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        // An earlier packet of ours met a closed port.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
+        // Nothing came, or an earlier packet of ours met a closed port.
+        Err(error) if is_loss(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the network lost a packet, which the far side's transactions mend.
+fn is_loss(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
 }
 
 fn carry_out(
@@ -133,12 +143,7 @@ fn carry_out(
     while let Some((to, bytes)) = switchboard.poll_transmit() {
         match socket.try_send_to(&bytes, to) {
             Ok(_) => {}
-            // Loss, which the far side's transactions mend.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused
-                ) => {}
+            Err(error) if is_loss(&error) => {}
             Err(error) => return Err(error),
         }
     }

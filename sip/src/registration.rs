@@ -234,7 +234,8 @@ impl Registration {
             return;
         }
         self.targets.mark(address, false);
-        let soon = self.spaced(now).max(now + uniform(rng, Duration::ZERO, MIN_SPACING));
+        // With the second between two OPTIONS, within the two that a trunk may take to be back.
+        let soon = self.spaced(now).max(now + uniform(rng, Duration::ZERO, MIN_SPACING / 2));
         match self.phase {
             Phase::Idle | Phase::Removing { .. } => {}
             // The REGISTER under way found silence too, or its next repeat is far off.

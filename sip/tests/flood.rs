@@ -102,7 +102,7 @@ fn ringing(start: Instant) -> (UserAgent, Vec<String>) {
 }
 
 #[test]
-fn a_flood_costs_no_call_and_little_memory() {
+fn threat_6_a_flood_costs_no_call_and_little_memory() {
     #[expect(clippy::disallowed_methods, reason = "the origin of virtual time")]
     let start = Instant::now();
     let (mut ua, invites) = ringing(start);

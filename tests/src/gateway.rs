@@ -53,6 +53,7 @@ pub struct Setup {
     ring_limit_s: u8,
     log: &'static str,
     shared: Option<String>,
+    listens_also: String,
 }
 
 impl Setup {
@@ -69,6 +70,7 @@ impl Setup {
             ring_limit_s: 4,
             log: "trace",
             shared: None,
+            listens_also: String::new(),
         }
     }
 
@@ -76,6 +78,13 @@ impl Setup {
     #[must_use]
     pub fn on_every_interface(mut self) -> Self {
         self.sip_ip = Ipv4Addr::UNSPECIFIED.into();
+        self
+    }
+
+    /// Takes SIP by another transport too, such as `tcp`, at the port where it takes datagrams.
+    #[must_use]
+    pub fn listening(mut self, transport: &str) -> Self {
+        let _ = write!(self.listens_also, ", \"{transport}:SIP\"");
         self
     }
 
@@ -224,6 +233,15 @@ impl Gateway {
     #[must_use]
     pub fn sip(&self) -> SocketAddr {
         self.files.sip.address()
+    }
+
+    /// The daemon's process.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// `postgres://…` or `sqlite://…`.
@@ -430,9 +448,10 @@ impl Files {
         for (trunk, password) in &setup.passwords {
             secret_file(folder.path(), &format!("{trunk}.password"), password);
         }
-        let sip_v6 = match has_ipv6() {
-            true => format!(", \"udp:[::1]:{}\"", sip.number()),
-            false => String::new(),
+        let also = setup.listens_also.replace("SIP", &sip.address().to_string());
+        let also = match has_ipv6() {
+            true => format!(", \"udp:[::1]:{}\"{also}", sip.number()),
+            false => also,
         };
         let (digits, checks) = (CODE_LENGTH, setup.checks);
         let (ring_limit_s, trunks) = (setup.ring_limit_s, setup.trunks.join(", "));
@@ -440,7 +459,7 @@ impl Files {
             "[api]\nlisten = \"{}\"\noperator_listen = \"{}\"\nsocket = \"{path}/dozvon.sock\"\n\
              [database]\nurl = \"{database_url}\"\n\
              [secrets]\nkey = {{ file = \"{path}/key\" }}\n\
-             [sip]\nlisten = [\"udp:{}\"{sip_v6}]\nmedia_ports = [\"{}-{}\"]\n\
+             [sip]\nlisten = [\"udp:{}\"{also}]\nmedia_ports = [\"{}-{}\"]\n\
              [pools.all]\nnumbers = [\"{POOL_PREFIX}0000-{POOL_PREFIX}9999\"]\n\
              trunks = [{trunks}]\ncode_length = {digits}\n\
              [[routes]]\nprefix = \"{DESTINATION_PREFIX}\"\ntrunks = [{trunks}]\npools = [\"all\"]\n\

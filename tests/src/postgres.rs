@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 
 use crate::peers;
@@ -22,6 +24,9 @@ kill -INT $! 2>/dev/null
 wait
 rm -rf "$folder""#;
 
+/// How long a server may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
 /// A database of one test; the server outlives it.
 #[derive(Debug)]
 pub struct Database {
@@ -29,8 +34,18 @@ pub struct Database {
     pub url: String,
 }
 
+/// A server of one test, which may be taken away from the daemon. It ends with the value.
+#[derive(Debug)]
+pub struct OwnServer {
+    /// `postgres://…` of its one database.
+    pub url: String,
+    server: Server,
+    // Of a later start: its input is what keeps the server alive then.
+    later: Option<Child>,
+}
+
 /// What a commit waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Disk {
     /// Nothing: what a test asks is whether the program commits, not whether the disk survives.
     Trusted,
@@ -48,8 +63,10 @@ impl Disk {
     }
 }
 
+#[derive(Debug)]
 struct Server {
     port: Port,
+    folder: PathBuf,
     // Its input is what keeps the server alive.
     _keeper: Child,
 }
@@ -92,6 +109,89 @@ impl Database {
     }
 }
 
+impl OwnServer {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub async fn start() -> Self {
+        let server = tokio::task::spawn_blocking(|| Server::start(Disk::Trusted)).await;
+        let server = server.expect("the server starts or says why not");
+        Self { url: url(server.port.number(), "postgres"), server, later: None }
+    }
+
+    /// Stops every process of the server where it stands: connections stay open, and nobody answers.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends the server and keeps its files.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn stop(&self) {
+        let Some(main) = self.main_process() else { return };
+        // It may have ended by itself, which is seen below.
+        let _ = kill_process(main, Signal::INT);
+        let begin = std::time::Instant::now();
+        while self.main_process().is_some() {
+            assert!(begin.elapsed() < STOP_LIMIT, "postgres does not stop");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts it again after [`OwnServer::stop`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
+        let (folder, port) = (self.server.folder.clone(), self.server.port.number());
+        let keeper = tokio::task::spawn_blocking(move || {
+            let programs = peers::postgres_folder().expect("it ran before");
+            Server::run(&unprivileged(), &programs, &folder, port, Disk::Trusted)
+        });
+        self.later = Some(keeper.await.expect("the server starts or says why not"));
+    }
+
+    /// The main process first: it would start those again that it misses.
+    fn signal(&self, signal: Signal) {
+        let Some(main) = self.main_process() else { return };
+        for process in std::iter::once(main).chain(children(main)) {
+            // One that has just ended needs no signal.
+            let _ = kill_process(process, signal);
+        }
+    }
+
+    fn main_process(&self) -> Option<Pid> {
+        let path = self.server.folder.join("postmaster.pid");
+        let number = std::fs::read_to_string(path).ok()?.lines().next()?.trim().parse().ok()?;
+        Pid::from_raw(number)
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.thaw();
+    }
+}
+
+/// The processes that a process has started.
+fn children(parent: Pid) -> Vec<Pid> {
+    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
+    let is_child = |id: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let behind_name = stat.rsplit(") ").next().unwrap_or_default();
+        behind_name.split(' ').nth(1) == Some(&parent.as_raw_nonzero().to_string())
+    };
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    ids.filter(is_child).filter_map(Pid::from_raw).collect()
+}
+
 impl Server {
     fn start(disk: Disk) -> Self {
         let programs = peers::postgres_folder().expect("the test asked for PostgreSQL");
@@ -107,7 +207,7 @@ impl Server {
         std::fs::set_permissions(&folder, mode).expect("the folder is ours");
         initialise(&run_as, &programs, &folder);
         let keeper = Self::run(&run_as, &programs, &folder, port.number(), disk);
-        Self { port, _keeper: keeper }
+        Self { port, folder, _keeper: keeper }
     }
 
     fn run(run_as: &[&str], programs: &Path, folder: &Path, port: u16, disk: Disk) -> Child {

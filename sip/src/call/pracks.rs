@@ -38,6 +38,8 @@ pub(crate) enum Order {
 
 #[derive(Debug)]
 struct Early {
+    /// The CSeq number of its INVITE.
+    invite: u32,
     to_tag: Box<[u8]>,
     dialog: Dialog,
     /// The number of the last response that was acknowledged.
@@ -63,7 +65,10 @@ impl Pracks {
             return Order::Next;
         };
         let to_tag = response.to.tag().unwrap_or_default();
-        let known = self.list.iter().position(|early| *early.to_tag == *to_tag);
+        // Each INVITE numbers its responses from a beginning of its own (RFC 3262 section 3).
+        let invite = response.cseq.number;
+        let is_its = |early: &Early| early.invite == invite && *early.to_tag == *to_tag;
+        let known = self.list.iter().position(is_its);
         let at = match known {
             Some(at) if rseq <= self.list[at].rseq => return Order::Repeated,
             Some(at) if rseq != self.list[at].rseq + 1 => return Order::Ahead,
@@ -75,6 +80,7 @@ impl Pracks {
             None => {
                 self.list.reserve_exact(1);
                 self.list.push(Early {
+                    invite,
                     to_tag: to_tag.into(),
                     dialog: Dialog::from_response(response, peer, is_trusted),
                     rseq,
@@ -94,7 +100,8 @@ impl Pracks {
 
     /// How many requests left within the early dialog with this To tag: its BYE counts on.
     pub(crate) fn sent_within(&self, to_tag: &[u8]) -> u32 {
-        self.list.iter().find(|early| *early.to_tag == *to_tag).map_or(0, |early| early.sent)
+        let its = self.list.iter().filter(|early| *early.to_tag == *to_tag);
+        its.map(|early| early.sent).sum()
     }
 
     /// A response to one of the PRACKs came. `false`: to none of them.

@@ -52,6 +52,20 @@ fn each_reliable_response_of_each_phone_is_acknowledged_in_its_own_dialog() {
 }
 
 #[test]
+fn an_invite_that_is_sent_again_has_its_responses_counted_anew() {
+    let mut bench = offering();
+    let (_, first) = bench.invite();
+    bench.receive(&reliable(&first, 183, "a", 1));
+    let prack = bench.take("PRACK");
+    bench.receive(&prack.answer(200, "", ""));
+    bench.receive(&first.answer(407, "a", PROXY_CHALLENGE));
+    let invite = bench.take_all().remove(1);
+    bench.receive(&reliable(&invite, 180, "a", 1));
+    assert_eq!(bench.take("PRACK").header("RAck"), "1 2 INVITE");
+    assert_eq!(rings(&bench), 1);
+}
+
+#[test]
 fn a_repeated_response_is_neither_told_nor_acknowledged_again_but_its_prack_is_repeated() {
     let mut bench = offering();
     let (_, invite) = bench.invite();

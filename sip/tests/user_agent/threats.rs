@@ -247,6 +247,8 @@ fn threat_8_a_response_with_two_meanings_has_none() {
         ("To: ", "To: <sip:x@y>;tag=z\r\nTo: "),
         ("CSeq: 1 INVITE", "CSeq: 1\0 INVITE"),
         ("Call-ID: ", "Call-ID: \x01"),
+        ("From: ", "Subject: a\0b\r\nFrom: "),
+        ("From: ", "Subject: a\x7fb\r\nFrom: "),
         ("SIP/2.0 180", "SIP/2.0 18O"),
         ("SIP/2.0 180", "SIP/3.0 180"),
         ("SIP/2.0 180", "SIP/2.0 1800"),

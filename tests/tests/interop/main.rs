@@ -1,6 +1,8 @@
 //! Dozvon against programs that others wrote: SIPp as carrier, Kamailio as registrar and proxy,
-//! OpenSMTPD and aiosmtpd as mail servers, baresip as a telephone.
+//! OpenSMTPD and aiosmtpd as mail servers, baresip as a telephone; and against networks and hosts
+//! that attack or fail.
 
+mod cable;
 mod carriers;
 mod challenges;
 mod handset;
@@ -13,4 +15,5 @@ mod registrars;
 mod reliable;
 mod run;
 mod streams;
+mod threats;
 mod webhooks;

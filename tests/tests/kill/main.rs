@@ -3,6 +3,7 @@
 
 mod mail;
 
+mod faults;
 mod texts;
 
 use std::collections::BTreeMap;

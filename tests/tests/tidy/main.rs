@@ -1,6 +1,7 @@
 //! The walls of the house: who may name whom, how long a file may grow, what stands at the top.
 
 mod source;
+mod threats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
