@@ -271,5 +271,5 @@ async fn open_sqlite(path: &Path, keys: &Keys) -> Result<(Backend, Reader), Open
     check_tables(&migrations::SQLITE, &applied!(&mut connection))?;
     check_key!(&mut connection, keys, sqlite::sql);
     let reader = Reader::Sqlite(sqlite::readers(path).await?);
-    Ok((Backend::Sqlite(SqliteWriter::new(connection)), reader))
+    Ok((Backend::Sqlite(SqliteWriter::new(path, connection)), reader))
 }

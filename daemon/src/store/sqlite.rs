@@ -3,7 +3,7 @@
 mod rows;
 pub(crate) mod sql;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -33,7 +33,9 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The writing side.
 #[derive(Debug)]
 pub(crate) struct SqliteWriter {
-    connection: SqliteConnection,
+    path: PathBuf,
+    /// `None`: the last one was left in a transaction that could neither be committed nor undone.
+    connection: Option<SqliteConnection>,
 }
 
 /// How a database file is opened. `synchronous=full` syncs the log at each commit.
@@ -82,8 +84,8 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, OpenError> {
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection }
+    pub(crate) fn new(path: &Path, connection: SqliteConnection) -> Self {
+        Self { path: path.to_owned(), connection: Some(connection) }
     }
 
     pub(crate) async fn transact(
@@ -91,22 +93,31 @@ impl SqliteWriter {
         core: &mut Core,
         requests: &mut [Request],
     ) -> Result<Committed, BatchError> {
-        let mut transaction =
-            self.connection.begin_with("begin immediate").await.map_err(classify)?;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.path, false).await.map_err(reopening)?,
+        };
+        let mut transaction = connection.begin_with("begin immediate").await.map_err(classify)?;
+        // SQLite ends a transaction by itself when the disk is full, which the connection here does
+        // not learn: it would refuse to begin another one for ever. Closing it undoes what is left.
         match run(&mut transaction, core, requests).await {
             Ok(committed) => {
                 transaction.commit().await.map_err(classify)?;
+                self.connection = Some(connection);
                 Ok(committed)
             }
             Err(fault) => {
-                transaction.rollback().await.map_err(classify)?;
+                if transaction.rollback().await.is_ok() {
+                    self.connection = Some(connection);
+                }
                 Err(fault.classify(classify))
             }
         }
     }
 
     pub(crate) async fn close(self) {
-        if let Err(error) = self.connection.close().await {
+        let Some(connection) = self.connection else { return };
+        if let Err(error) = connection.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
     }
@@ -232,6 +243,11 @@ async fn keep_house(
     report.rows += done.rows_affected();
     blank_all!(connection, report, chore);
     Ok(report)
+}
+
+/// A database that cannot be opened again is away until it can.
+fn reopening(error: OpenError) -> BatchError {
+    BatchError::Unavailable(error.to_string())
 }
 
 /// What an error of SQLite means for the batch.

@@ -3,6 +3,7 @@
 
 mod mail;
 
+mod disk;
 mod faults;
 mod texts;
 
