@@ -2,6 +2,10 @@
 //! is taken up, and SIGTERM ends all of it without losing a row.
 
 mod notify;
+mod reload;
+mod sip_side;
+
+pub use reload::Hangups;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +14,6 @@ use std::time::Duration;
 
 use config::Config;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use sip::Transport;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -27,11 +30,11 @@ use crate::media::{Lines, Media, Prompts, PromptsError};
 use crate::plans;
 use crate::randomness::{Randomness, Stream};
 use crate::secrets::{Keys, SecretKey, SecretKeyError};
-use crate::settings::tls::{self, TlsFileError};
+use crate::settings::tls::TlsFileError;
 use crate::settings::{SecretError, password, secret_bytes};
 use crate::store::{Location, OpenError, Store, migrate};
 use crate::telemetry;
-use crate::ua_driver::{BindError, Driver, DriverSettings, TrunkSpec};
+use crate::ua_driver::{BindError, Driver};
 use crate::{inbound, messages, verification, webhooks};
 
 /// Where SQLite is kept when the file names no path and systemd no folder.
@@ -209,7 +212,7 @@ impl Daemon {
         let mailer = mailer(&config)?;
         // The call loop looks its metrics up when it starts.
         let metrics = install_metrics();
-        let (driver, call_loop) = Driver::start(driver_settings(&config, &parts)?)?;
+        let (driver, call_loop) = Driver::start(sip_side::driver_settings(&config, &parts)?)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let app = App::new(Parts {
             settings: Settings { config: Arc::new(config), dialplan: Arc::new(dialplan) },
@@ -260,36 +263,15 @@ impl Daemon {
         Ok(token.reveal())
     }
 
-    /// Serves until `stop` ends, telling systemd how it is. SIGHUP has certificates read again.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` ends, telling systemd how it is. Each hangup has the file read again.
+    pub async fn run(self, stop: impl Future<Output = ()>, hangups: Hangups) {
         let notifier = notify::Notifier::start(self.app.driver().clone());
         tokio::select! {
             () = stop => {}
-            () = self.follow_hangups() => {}
+            () = hangups.follow(&self.app) => {}
         }
         notifier.stopping();
         self.shut_down().await;
-    }
-
-    /// Reads the certificate of the listening sockets again at each SIGHUP. One that is of no use
-    /// leaves the old one in place.
-    async fn follow_hangups(&self) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            return std::future::pending().await;
-        };
-        while hangups.recv().await.is_some() {
-            let Some(certificate) = &self.app.settings().config.sip.tls else {
-                tracing::info!("SIGHUP: there is no certificate to read again");
-                continue;
-            };
-            match tls::listener(certificate) {
-                Ok(server) => {
-                    self.app.driver().replace_certificate(server);
-                    tracing::info!("SIGHUP: the certificate of [sip] tls was read again");
-                }
-                Err(error) => tracing::error!("SIGHUP: [sip] tls stays as it was: {error}"),
-            }
-        }
     }
 
     /// Refuses new work, lets calls and writes end, removes bindings, closes the store.
@@ -327,42 +309,6 @@ pub fn stop_signal() -> impl Future<Output = ()> {
             _ = interrupt.recv() => {}
         }
     }
-}
-
-fn driver_settings(config: &Config, parts: &StoreParts) -> Result<DriverSettings, StartError> {
-    let unspecified = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-    let (mut trunks, mut system_roots) = (Vec::new(), None);
-    for trunk in config.trunks.values() {
-        let may_be_secure = trunk.transport.allows(Transport::Tls);
-        let tls = may_be_secure.then(|| tls::trunk(trunk, &mut system_roots));
-        let tls = tls.transpose().map_err(|cause| StartError::Tls {
-            what: format!("[trunks.{}] tls", trunk.name),
-            cause,
-        })?;
-        let secret = trunk.password.as_ref().map(password).transpose();
-        let secret = secret.map_err(|cause| StartError::Secret {
-            what: format!("[trunks.{}] password", trunk.name),
-            cause,
-        })?;
-        let line = parts.keys.line_token(&trunk.name);
-        trunks.push(TrunkSpec {
-            name: trunk.name.clone(),
-            settings: trunk.settings(unspecified, secret, Some(line)),
-            calls_per_second: Some(trunk.cps),
-            transport: trunk.transport,
-            tls,
-        });
-    }
-    let tls = config.sip.tls.as_ref().map(tls::listener).transpose();
-    let tls = tls.map_err(|cause| StartError::Tls { what: "[sip] tls".to_owned(), cause })?;
-    Ok(DriverSettings {
-        listen: config.sip.listen.clone(),
-        tls,
-        media_ports: config.sip.media_ports.clone(),
-        user_agent: sip::Settings::new(parts.keys.text_hmac("call-id mark", &[])),
-        seed: parts.randomness.seed(Stream::UserAgent),
-        trunks,
-    })
 }
 
 fn media(config: &Config) -> Result<Media, StartError> {

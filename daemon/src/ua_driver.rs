@@ -185,6 +185,7 @@ enum Command {
     },
     Listen(mpsc::Sender<Inbound>),
     Trunk(TrunkName, TrunkCommand),
+    ReplaceTrunks(Vec<TrunkSpec>, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
     ShutDown,
 }
@@ -262,6 +263,16 @@ impl Driver {
             self.command(Command::Trunk(trunk, command)).await;
         }
         known
+    }
+
+    /// Takes the trunks of another file, in its order. One that is the same is not touched; one
+    /// that changed keeps its calls, and its binding where its Contact and its registrar stay; one
+    /// that is not there takes calls for a while yet, and then its binding is removed.
+    pub async fn replace_trunks(&self, trunks: Vec<TrunkSpec>) {
+        let (done, taken) = oneshot::channel();
+        self.command(Command::ReplaceTrunks(trunks, done)).await;
+        // A call loop that has ended has no trunks at all.
+        let _ = taken.await;
     }
 
     /// How every trunk stands.

@@ -220,4 +220,15 @@ impl TrunkSettings {
             inbound: InboundSettings::default(),
         }
     }
+
+    /// The name whose records lead to its targets (RFC 3263): the proxy's, else the registrar's,
+    /// else the domain. `None`: its targets are fixed.
+    pub fn followed_name(&self) -> Option<HostPort> {
+        if !self.targets.is_empty() {
+            return None;
+        }
+        let domain = || HostPort { host: self.domain.clone(), port: None };
+        let name = self.outbound_proxy.as_ref().or(self.registrar.as_ref());
+        Some(name.cloned().unwrap_or_else(domain))
+    }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -307,6 +308,37 @@ impl Gateway {
                 return seen;
             }
             assert!(begin.elapsed() < limit, "{seen:#}\n{}", self.log().join("\n"));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The configuration as it stands in the file.
+    ///
+    /// # Panics
+    /// When the file is gone.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(&self.files.config).expect("the folder is ours")
+    }
+
+    /// Writes another configuration, sends SIGHUP, and answers the line that the daemon logs.
+    ///
+    /// # Panics
+    /// When it logs none.
+    pub async fn reload(&self, configuration: &str) -> String {
+        let answers = || {
+            let log = self.process.output();
+            log.into_iter().filter(|line| line.contains("SIGHUP:")).collect::<Vec<_>>()
+        };
+        let before = answers().len();
+        std::fs::write(&self.files.config, configuration).expect("the folder is ours");
+        self.process.signal(Signal::HUP);
+        let begin = std::time::Instant::now();
+        loop {
+            if let Some(line) = answers().get(before) {
+                return line.clone();
+            }
+            assert!(begin.elapsed() < START_LIMIT, "{}", self.log().join("\n"));
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

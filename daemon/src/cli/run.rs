@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Exit, load, output};
-use crate::lifecycle::{Daemon, StartError, location, stop_signal};
+use crate::lifecycle::{Daemon, Hangups, StartError, location, stop_signal};
 use crate::store::OpenError;
 use crate::telemetry::{self, LogFormat};
 
@@ -17,9 +17,10 @@ pub(super) async fn run(path: &Path, log: LogFormat) -> Exit {
     };
     // A SIGTERM while the parts are opened must still remove the bindings.
     let stop = stop_signal();
+    let hangups = Hangups::of(path);
     match Daemon::start(config).await {
         Ok(daemon) => {
-            daemon.run(stop).await;
+            daemon.run(stop, hangups).await;
             Exit::Success
         }
         Err(error) => fail(&error),

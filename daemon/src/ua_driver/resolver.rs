@@ -91,6 +91,11 @@ impl<N: NameService> Resolver<N> {
         let task = AbortOnDropHandle::new(tokio::spawn(task));
         self.running.insert(trunk, Running { question, asked_again, _task: task });
     }
+
+    /// Asks no more for a trunk.
+    pub(super) fn forget(&mut self, trunk: TrunkHandle) {
+        self.running.remove(&trunk);
+    }
 }
 
 /// Asks for as long as the trunk is there.

@@ -2,6 +2,7 @@
 //! everything the user agent has to say is carried out after each of its inputs.
 
 mod network;
+mod trunks;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use super::resolver::{Resolved, Resolver};
 use super::sockets::{BindError, Refusal, Sockets, local_towards};
 use super::tls::TlsServer;
 use super::trunk_table::{TrunkRoom, TrunkTable};
-use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT, TrunkCommand, TrunkSpec};
+use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT};
 
 /// Commands taken in one turn.
 const COMMANDS_PER_TURN: usize = 64;
@@ -48,7 +49,10 @@ pub(super) struct Task {
     resolved: mpsc::Receiver<Resolved>,
     inbox: mpsc::Receiver<Command>,
     table: watch::Sender<Arc<TrunkTable>>,
+    /// Every trunk that there was since the start. A place is not used again.
     rooms: Vec<TrunkRoom>,
+    /// Those that are there, in the order of the file, and behind them those that leave.
+    places: Vec<usize>,
     by_handle: HashMap<TrunkHandle, usize>,
     by_name: HashMap<TrunkName, usize>,
     reports: Reports,
@@ -91,6 +95,7 @@ impl Task {
             inbox,
             table,
             rooms: Vec::new(),
+            places: Vec::new(),
             by_handle: HashMap::new(),
             by_name: HashMap::new(),
             reports: Reports::default(),
@@ -103,25 +108,10 @@ impl Task {
             finished: false,
         };
         for spec in settings.trunks {
-            task.add_trunk(now, spec);
+            let place = task.add_trunk(now, spec);
+            task.places.push(place);
         }
         Ok(task)
-    }
-
-    fn add_trunk(&mut self, now: Instant, mut spec: TrunkSpec) {
-        let literal = spec.settings.registrar.as_ref().and_then(|name| name.host.parse().ok());
-        let towards = spec
-            .settings
-            .targets
-            .first()
-            .map(|target| target.address)
-            .or_else(|| literal.map(|ip| SocketAddr::new(ip, 9)));
-        spec.settings.local = local_towards(&self.bound, spec.settings.transport, towards);
-        let handle = self.user_agent.add_trunk(now, spec.settings.clone());
-        self.by_handle.insert(handle, self.rooms.len());
-        self.by_name.insert(spec.name.clone(), self.rooms.len());
-        self.rooms.push(TrunkRoom::new(now, handle, spec));
-        self.drain(now);
     }
 
     pub(super) async fn run(mut self) {
@@ -177,24 +167,6 @@ impl Task {
         wake
     }
 
-    fn set_targets(&mut self, resolved: Resolved) {
-        let now = Instant::now();
-        let Some(&place) = self.by_handle.get(&resolved.trunk) else { return };
-        let room = &mut self.rooms[place];
-        if let Some(first) = resolved.targets.first() {
-            let local = local_towards(&self.bound, first.transport, Some(first.address));
-            let settings = &mut room.spec.settings;
-            if settings.local != local || settings.transport != first.transport {
-                settings.local = local;
-                settings.transport = first.transport;
-                self.user_agent.update_trunk(now, resolved.trunk, room.spec.settings.clone());
-                self.drain(now);
-            }
-        }
-        self.user_agent.set_targets(now, resolved.trunk, resolved.targets);
-        self.drain(now);
-    }
-
     /// Carries out commands that wait already.
     fn obey_waiting(&mut self) {
         for _ in 0..COMMANDS_PER_TURN {
@@ -237,6 +209,11 @@ impl Task {
             Command::AnswerText { text, answer } => self.user_agent.answer_text(now, text, answer),
             Command::Listen(listener) => self.listener.replace(listener),
             Command::Trunk(name, command) => self.trunk_command(now, &name, command),
+            Command::ReplaceTrunks(trunks, done) => {
+                self.replace_trunks(now, trunks);
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
+            }
             // Whoever asked may have stopped waiting.
             Command::Ping(answer) => drop(answer.send(())),
             Command::ShutDown => self.shut_down(now),
@@ -283,17 +260,6 @@ impl Task {
             // A listener that stopped waiting has no use for the end.
             Err(error) => drop(ended.send(CallEnd::Refused(error))),
         }
-    }
-
-    fn trunk_command(&mut self, now: Instant, name: &TrunkName, command: TrunkCommand) {
-        let Some(&place) = self.by_name.get(name) else { return };
-        let room = &mut self.rooms[place];
-        match command {
-            TrunkCommand::Register => self.user_agent.register_now(now, room.handle),
-            TrunkCommand::Pause => room.paused = true,
-            TrunkCommand::Resume => room.paused = false,
-        }
-        self.table_is_stale = true;
     }
 
     fn shut_down(&mut self, now: Instant) {
@@ -393,9 +359,10 @@ impl Task {
         if !self.table_is_stale && !due {
             return;
         }
+        self.forget_leavers(now);
         self.published_at = now;
         self.table_is_stale = false;
-        let trunks = self.rooms.iter().map(|room| room.status(now)).collect();
+        let trunks = self.places.iter().map(|&place| self.rooms[place].status(now)).collect();
         let table = TrunkTable { trunks };
         self.table.send_if_modified(|published| {
             let changed = **published != table;

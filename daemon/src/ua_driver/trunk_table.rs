@@ -87,6 +87,10 @@ impl TrunkCounts {
 pub(super) struct TrunkRoom {
     pub(super) handle: TrunkHandle,
     pub(super) spec: TrunkSpec,
+    /// The settings as the file has them; those of `spec` follow what names led to.
+    pub(super) written: sip::TrunkSettings,
+    /// The file does not name it: until then calls may leave that were planned before.
+    pub(super) leaves_at: Option<Instant>,
     pub(super) paused: bool,
     pub(super) breaker: Breaker,
     pub(super) metrics: TrunkMetrics,
@@ -95,7 +99,13 @@ pub(super) struct TrunkRoom {
 }
 
 impl TrunkRoom {
-    pub(super) fn new(now: Instant, handle: TrunkHandle, spec: TrunkSpec) -> Self {
+    /// `written` are its settings as the file has them.
+    pub(super) fn new(
+        now: Instant,
+        handle: TrunkHandle,
+        spec: TrunkSpec,
+        written: sip::TrunkSettings,
+    ) -> Self {
         let status = TrunkStatus {
             name: spec.name.clone(),
             state: TrunkState::Down,
@@ -108,7 +118,9 @@ impl TrunkRoom {
         Self {
             metrics: TrunkMetrics::new(&spec.name),
             handle,
+            written,
             spec,
+            leaves_at: None,
             paused: false,
             breaker: Breaker::default(),
             tokens,
@@ -130,6 +142,20 @@ impl TrunkRoom {
             self.status.registration,
             Some(RegistrationState::Static | RegistrationState::Registered { .. })
         )
+    }
+
+    /// Takes what another file says of it; `settings` are the file's with what names led to.
+    pub(super) fn change(&mut self, now: Instant, spec: TrunkSpec, settings: sip::TrunkSettings) {
+        if spec.calls_per_second != self.spec.calls_per_second {
+            self.tokens = TokenBucket::new(now, spec.calls_per_second);
+        }
+        self.written = spec.settings.clone();
+        self.spec = TrunkSpec { settings, ..spec };
+    }
+
+    /// Whether nothing of its calls is left.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.status.calls_up == 0
     }
 
     /// A place for one more call under `cps`; takes it.

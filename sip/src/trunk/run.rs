@@ -67,10 +67,16 @@ impl Trunk {
         }
         let contact = self.wire.contact.clone();
         self.rewire(&common.settings.product);
-        if old.targets != self.settings.targets && !self.settings.targets.is_empty() {
+        let is_led_elsewhere = old.followed_name() != self.settings.followed_name();
+        if is_led_elsewhere || old.targets != self.settings.targets {
+            // Where another name leads is to be asked for; until then there are none.
             self.replace_targets(now, &mut common.rng, self.settings.targets.clone());
+            if let Some(registrar) = &mut self.registrar {
+                registrar.machine.set_targets(now, self.targets.clone());
+            }
         }
-        let is_another = old.registrar != self.settings.registrar
+        let is_another = is_led_elsewhere
+            || old.registrar != self.settings.registrar
             || old.outbound_proxy != self.settings.outbound_proxy
             || old.domain != self.settings.domain
             || old.user != self.settings.user
@@ -351,11 +357,6 @@ impl Trunk {
 
 /// Asks for the addresses of a trunk whose targets are not fixed.
 fn resolve_event(trunk: crate::trunk::TrunkHandle, settings: &TrunkSettings) -> Option<Event> {
-    if !settings.targets.is_empty() {
-        return None;
-    }
-    let proxy = settings.outbound_proxy.as_ref().or(settings.registrar.as_ref());
-    let domain = || crate::trunk::HostPort { host: settings.domain.clone(), port: None };
-    let name = proxy.cloned().unwrap_or_else(domain);
+    let name = settings.followed_name()?;
     Some(Event::ResolveTargets { trunk, name, transport: settings.transport })
 }

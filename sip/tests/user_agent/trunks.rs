@@ -369,6 +369,41 @@ fn changed_settings_that_leave_the_contact_alone_keep_the_binding() {
 }
 
 #[test]
+fn a_registrar_of_another_name_is_asked_for_and_nothing_goes_to_the_old_one() {
+    let mut settings = trunk_settings();
+    settings.targets.clear();
+    settings.registrar = Some(HostPort { host: "sip.example.ru".into(), port: None });
+    let mut bench = Bench::with(settings.clone());
+    bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(address(CARRIER))]);
+    bench.drain();
+    register(&mut bench);
+    settings.registrar = Some(HostPort { host: "sip.other.example".into(), port: None });
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    bench.wait(secs(2));
+    bench.assert_silent();
+    let asked = |event: &Event| matches!(event, Event::ResolveTargets { name, .. } if name.host == "sip.other.example");
+    assert_eq!(bench.count(asked), 1);
+    bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(address("192.0.2.11:5060"))]);
+    bench.drain();
+    assert_eq!(bench.take("REGISTER").to, address("192.0.2.11:5060"));
+}
+
+#[test]
+fn other_fixed_targets_are_registered_with_at_once() {
+    let mut bench = registering();
+    register(&mut bench);
+    let mut settings = trunk_settings();
+    settings.registrar = Some(HostPort { host: "sip.example.ru".into(), port: None });
+    settings.line = Some("line-token-of-north".into());
+    settings.targets = vec![Target::udp(address("192.0.2.11:5060"))];
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    let register = bench.wait_for("REGISTER", secs(2));
+    assert_eq!(register.to, address("192.0.2.11:5060"));
+}
+
+#[test]
 fn a_call_repeats_the_settings_it_started_with() {
     let mut bench = Bench::new();
     let (_, invite) = bench.invite();

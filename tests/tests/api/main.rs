@@ -5,6 +5,7 @@ mod bad_requests;
 mod canary;
 mod checks_at_once;
 mod people;
+mod reload;
 
 use dozvon_tests::capture::requests;
 use dozvon_tests::gateway::{Engine, Gateway};
