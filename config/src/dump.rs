@@ -195,6 +195,7 @@ fn trunk(out: &mut Writer, trunk: &Trunk) {
     out.value("max_calls", trunk.max_calls);
     out.value("cps", trunk.cps);
     out.value("priority", trunk.priority);
+    out.value("weight", trunk.weight);
     if let Some(group) = &trunk.group {
         out.text("group", group);
     }

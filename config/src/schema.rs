@@ -140,6 +140,7 @@ pub(crate) const TRUNK: Schema = Schema {
         key("max_calls", WHOLE),
         key("cps", WHOLE),
         key("priority", WHOLE),
+        key("weight", WHOLE),
         key("group", TEXT),
         key("sms", TEXT),
         key("sms_from", TEXT),

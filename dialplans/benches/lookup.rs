@@ -16,7 +16,7 @@ use std::time::Instant;
 use dozvon_dialplans::{
     CallerId, CallerIdPool, CallerIdWish, CodeLength, Dialplan, E164, NumberRange, PlanRequest,
     PoolChoice, PoolName, Prefix, RecentTails, Region, RestingCallerIds, Route, Tail,
-    TrunkDialling, TrunkHealth, TrunkName, TrunkState,
+    TrunkDialling, TrunkHealth, TrunkName, TrunkOrder, TrunkState,
 };
 use phonenumber::metadata::DATABASE;
 use rand_chacha::ChaCha20Rng;
@@ -71,6 +71,7 @@ fn million(rng: &mut ChaCha20Rng) -> (Dialplan, Vec<E164>) {
     let routes = prefixes.iter().map(|prefix| Route {
         prefix: Prefix::parse(&format!("+{prefix}")).unwrap(),
         trunks: Arc::new([trunk("north"), trunk("south")]),
+        order: TrunkOrder::AsNamed,
         pools: PoolChoice::named([name(["moscow", "kazan"][*prefix as usize % 2])]),
         ring_limit: None,
     });
@@ -118,6 +119,7 @@ fn pools(rng: &mut ChaCha20Rng) {
         let route = Route {
             prefix: Prefix::parse("+7").unwrap(),
             trunks: Arc::new([trunk("north"), trunk("south")]),
+            order: TrunkOrder::AsNamed,
             pools: PoolChoice::Any,
             ring_limit: None,
         };

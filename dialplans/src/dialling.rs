@@ -12,11 +12,15 @@ const PREFIX_LIMIT: usize = 16;
 /// A plus sign or a technical prefix, then a whole number.
 const DIALLED_LIMIT: usize = PREFIX_LIMIT + MAX_DIGITS;
 
-/// How one trunk wants numbers dialled.
+/// How one trunk wants numbers dialled, and how it stands to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrunkDialling {
     /// The trunk.
     pub trunk: TrunkName,
+    /// Lower is tried first, on routes that go by priority.
+    pub priority: u16,
+    /// Its share of the calls among trunks of its priority; 0 has hardly any.
+    pub weight: u16,
     /// The form of the number before translation.
     pub format: DialFormat,
     /// What is stripped from it and put in front of it.
@@ -130,9 +134,10 @@ impl Translation {
 }
 
 impl TrunkDialling {
-    /// A trunk that wants numbers as they are, with a plus sign.
+    /// A trunk that wants numbers as they are, with a plus sign; of priority 0 and weight 1.
     pub fn plain(trunk: TrunkName) -> Self {
-        Self { trunk, format: DialFormat::PlusE164, translation: Translation::default() }
+        let translation = Translation::default();
+        Self { trunk, priority: 0, weight: 1, format: DialFormat::PlusE164, translation }
     }
 
     /// What this trunk dials for a number.
@@ -197,7 +202,7 @@ mod tests {
     fn dial(format: DialFormat, strip: u8, prefix: &str, to: &str) -> Result<String, DialError> {
         let trunk = TrunkName::parse("north").unwrap();
         let translation = Translation::new(strip, prefix).unwrap();
-        let dialling = TrunkDialling { trunk, format, translation };
+        let dialling = TrunkDialling { format, translation, ..TrunkDialling::plain(trunk) };
         dialling.dial(&E164::parse(to).unwrap()).map(|dialled| dialled.reveal().to_owned())
     }
 

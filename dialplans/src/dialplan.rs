@@ -4,6 +4,7 @@ mod compile;
 pub(crate) mod explain;
 mod offer;
 pub(crate) mod plan;
+pub(crate) mod share;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::number::E164;
 use crate::pool::CallerIdPool;
 use crate::pool::endings::Endings;
 use crate::prefix::Prefix;
-use crate::route::Route;
+use crate::route::{Route, TrunkOrder};
 use crate::table::PrefixTable;
 use crate::tail::RecentTails;
 use crate::trunk_health::TrunkHealth;
@@ -48,7 +49,9 @@ pub struct Dialplan {
 /// What a route says, in places instead of names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
+    /// In the order that holds: as named, or by priority.
     trunks: Box<[u32]>,
+    order: TrunkOrder,
     /// `None` is every pool.
     pools: Option<Box<[u32]>>,
     ring_limit: Option<Duration>,

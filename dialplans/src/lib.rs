@@ -31,12 +31,13 @@ pub use dialplan::explain::{
 pub use dialplan::plan::{
     Attempt, CallerIdWish, EndingCount, Plan, PlanError, PlanRequest, SkipReason, SkippedTrunk,
 };
+pub use dialplan::share::Share;
 pub use dialplan::{Dialplan, DialplanError};
 pub use name::{NameError, PoolName, TrunkName};
 pub use number::typed::NumberError;
 pub use number::{E164, E164Error, Region, Revealed, UnknownRegion};
 pub use pool::{CallerIdPool, NumberRange, NumberRangeError, PoolError};
 pub use prefix::{Prefix, PrefixError};
-pub use route::{PoolChoice, Route};
+pub use route::{PoolChoice, Route, TrunkOrder};
 pub use tail::{CodeLength, CodeLengthError, RecentTails, Tail, TailError};
 pub use trunk_health::{TrunkHealth, TrunkState};

@@ -11,13 +11,24 @@ use crate::prefix::Prefix;
 pub struct Route {
     /// The numbers meant; of several routes the longest prefix wins.
     pub prefix: Prefix,
-    /// The trunks in order of preference, at least one.
+    /// The trunks, at least one.
     pub trunks: Arc<[TrunkName]>,
+    /// In which order they are tried.
+    pub order: TrunkOrder,
     /// The pools whose numbers may be shown on this route.
     pub pools: PoolChoice,
     /// How long a phone rings at most on this route; the shorter of this and the
     /// request's holds.
     pub ring_limit: Option<Duration>,
+}
+
+/// In which order the trunks of a route are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrunkOrder {
+    /// As the route names them.
+    AsNamed,
+    /// By their priority; those of one priority share the calls by their weight.
+    ByPriority,
 }
 
 /// Which pools may be shown; the narrower of route and account holds.

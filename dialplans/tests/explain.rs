@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dozvon_dialplans::{
     CallerIdPool, CallerIdWish, CodeLength, Dialplan, E164, NumberRange, PlanRequest, PoolChoice,
     PoolName, Prefix, RecentTails, RestingCallerIds, Route, Tail, TrunkDialling, TrunkHealth,
-    TrunkName, TrunkState,
+    TrunkName, TrunkOrder, TrunkState,
 };
 
 fn trunk(name: &str) -> TrunkName {
@@ -28,6 +28,7 @@ fn route(prefix: &str, trunks: &[&str], pools: &[&str]) -> Route {
     Route {
         prefix: Prefix::parse(prefix).unwrap(),
         trunks: trunks.iter().map(|name| trunk(name)).collect(),
+        order: TrunkOrder::AsNamed,
         pools: PoolChoice::named(pools.iter().map(|name| PoolName::parse(name).unwrap())),
         ring_limit: None,
     }
@@ -74,6 +75,34 @@ fn an_explanation_says_which_trunk_takes_no_calls() {
     let states = [("north", TrunkState::Cooling), ("south", TrunkState::Full)];
     let expected = include_str!("explain/nobody.txt");
     assert_eq!(explain("+79161234567", &states), expected.trim_end());
+}
+
+#[test]
+fn trunks_that_share_a_priority_are_explained_with_their_weights() {
+    let names = [("north", 0, 3), ("south", 0, 1), ("west", 1, 1)];
+    let trunks = names.map(|(name, priority, weight)| TrunkDialling {
+        priority,
+        weight,
+        ..TrunkDialling::plain(trunk(name))
+    });
+    let shown_by = names.map(|(name, ..)| name);
+    let pools = [pool("moscow", &shown_by, "+74951230000-+74951239999")];
+    let order = TrunkOrder::ByPriority;
+    let route = Route { order, ..route("+7", &["west", "south", "north"], &["moscow"]) };
+    let dialplan = Dialplan::new(trunks, pools, [route]).unwrap();
+    let request = PlanRequest {
+        pools: PoolChoice::Any,
+        min_endings: 1_000,
+        allow_small_pools: Arc::default(),
+        resting: RestingCallerIds::default(),
+        ring_limit: None,
+        caller_id: CallerIdWish::Drawn,
+    };
+    let health: TrunkHealth =
+        shown_by.into_iter().map(|name| (trunk(name), TrunkState::Up)).collect();
+    let to = E164::parse("+79161234567").unwrap();
+    let explained = dialplan.explain(&to, &request, &RecentTails::none(), &health).to_string();
+    assert_eq!(explained, include_str!("explain/shared.txt").trim_end());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use dozvon_dialplans::{
     CallerId, CallerIdPool, CallerIdWish, CodeLength, Dialplan, E164, KeepsCallerId, NumberRange,
     Plan, PlanError, PlanRequest, PoolChoice, PoolName, Prefix, RecentTails, RestingCallerIds,
-    Route, Tail, TrunkDialling, TrunkHealth, TrunkName, TrunkState, TrunkVerdict,
+    Route, Tail, TrunkDialling, TrunkHealth, TrunkName, TrunkOrder, TrunkState, TrunkVerdict,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -131,6 +131,7 @@ impl World {
         let route = Route {
             prefix: Prefix::parse("+79").unwrap(),
             trunks: self.route_trunks.iter().map(|place| trunk(TRUNKS[*place])).collect(),
+            order: TrunkOrder::AsNamed,
             pools: named(self.route_pools.as_deref()),
             ring_limit: None,
         };

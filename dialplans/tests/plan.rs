@@ -9,7 +9,7 @@ use dozvon_dialplans::{
     CallerId, CallerIdPool, CallerIdWish, CodeLength, CountryCode, DialError, DialFormat, Dialplan,
     DialplanError, E164, EndingCount, KeepsCallerId, NumberRange, Plan, PlanError, PlanRequest,
     PoolChoice, PoolName, Prefix, RecentTails, RestingCallerIds, Route, SkipReason, Tail,
-    Translation, TrunkDialling, TrunkHealth, TrunkName, TrunkState, TrunkVerdict,
+    Translation, TrunkDialling, TrunkHealth, TrunkName, TrunkOrder, TrunkState, TrunkVerdict,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -43,6 +43,7 @@ fn route(prefix: &str, trunks: &[&str], pools: &[&str]) -> Route {
     Route {
         prefix: Prefix::parse(prefix).unwrap(),
         trunks: trunks.iter().map(|name| trunk(name)).collect(),
+        order: TrunkOrder::AsNamed,
         pools: match pools {
             [] => PoolChoice::Any,
             names => PoolChoice::named(names.iter().map(|name| pool_name(name))),
@@ -391,9 +392,9 @@ fn the_shorter_ring_limit_of_route_and_request_holds() {
 fn each_trunk_dials_in_its_own_form_or_not_at_all() {
     let russia = CountryCode::parse("7").unwrap();
     let dialling = |name, format, strip, prefix| TrunkDialling {
-        trunk: trunk(name),
         format,
         translation: Translation::new(strip, prefix).unwrap(),
+        ..TrunkDialling::plain(trunk(name))
     };
     let trunks = [
         dialling("north", DialFormat::National(russia), 0, "8"),
@@ -482,4 +483,43 @@ fn a_plan_and_its_request_print_neither_number_nor_code() {
     for secret in [&MOBILE[1..], caller_id.reveal().digits(), &caller_id.tail().reveal()] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
+}
+
+/// How many of 10,000 plans begin with each trunk.
+fn firsts(weights: &[(&str, u16, u16)], states: &[(&str, TrunkState)]) -> Vec<usize> {
+    let names: Vec<&str> = weights.iter().map(|(name, ..)| *name).collect();
+    let trunks = weights.iter().map(|(name, priority, weight)| TrunkDialling {
+        priority: *priority,
+        weight: *weight,
+        ..TrunkDialling::plain(trunk(name))
+    });
+    let pools = [pool("moscow", 4, &names, &["+74951230000-+74951239999"])];
+    let route = Route { order: TrunkOrder::ByPriority, ..route("+7", &names, &[]) };
+    let dialplan = Dialplan::new(trunks, pools, [route]).unwrap();
+    let up = names.iter().map(|name| (trunk(name), TrunkState::Up));
+    let states = states.iter().map(|(name, state)| (trunk(name), *state));
+    let health: TrunkHealth = up.chain(states).collect();
+    let mut rng = ChaCha20Rng::seed_from_u64(42);
+    let mut counts = vec![0; names.len()];
+    for _ in 0..10_000 {
+        let (to, none) = (number(MOBILE), RecentTails::none());
+        let plan = dialplan.plan(&mut rng, &to, &request(), &none, &health).unwrap();
+        let first = names.iter().position(|name| trunk(name) == plan.first.trunk).unwrap();
+        assert!(plan.second.is_none_or(|second| second.trunk != plan.first.trunk));
+        counts[first] += 1;
+    }
+    counts
+}
+
+#[test]
+fn trunks_of_one_priority_share_the_calls_by_weight() {
+    let weights = [("north", 0, 3), ("south", 0, 1), ("west", 1, 9)];
+    let counts = firsts(&weights, &[]);
+    assert!((7_300..7_700).contains(&counts[0]), "{counts:?}");
+    assert_eq!((counts[0] + counts[1], counts[2]), (10_000, 0));
+    // The calls of one that takes none go to the others of its priority.
+    let counts = firsts(&weights, &[("north", TrunkState::Down)]);
+    assert_eq!(counts, [0, 10_000, 0]);
+    let counts = firsts(&[("north", 0, 1), ("south", 0, 0), ("west", 0, 0)], &[]);
+    assert!(counts[0] > 9_600 && counts[1] > 0 && counts[2] > 0, "{counts:?}");
 }

@@ -111,6 +111,8 @@ pub struct Trunk {
     pub cps: u32,
     /// Lower is tried first on routes that name no trunks.
     pub priority: u16,
+    /// Its share of the calls among trunks of its priority, on such routes; 0 has hardly any.
+    pub weight: u16,
     /// The group by which routes may name it.
     pub group: Option<String>,
     /// Whether texts may leave by MESSAGE.
@@ -195,6 +197,8 @@ impl Trunk {
     pub fn dialling(&self) -> TrunkDialling {
         TrunkDialling {
             trunk: self.name.clone(),
+            priority: self.priority,
+            weight: self.weight,
             format: self.dial_format,
             translation: self.translation.clone(),
         }
@@ -205,9 +209,8 @@ impl Trunk {
     pub fn caller_id(&self, shown: &dialplans::CallerId) -> Result<CallerId, DialError> {
         let number = E164::parse(&shown.reveal()).expect("a caller ID is a number in E.164 form");
         let form = TrunkDialling {
-            trunk: self.name.clone(),
             format: self.caller_id_format,
-            translation: Translation::default(),
+            ..TrunkDialling::plain(self.name.clone())
         };
         let digits = form.dial(&number)?;
         let user = UserPart::new(digits.reveal()).expect("digits and a plus sign are a user part");

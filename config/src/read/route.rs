@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dialplans::{PoolChoice, PoolName, Prefix, Route, TrunkName};
+use dialplans::{PoolChoice, PoolName, Prefix, Route, TrunkName, TrunkOrder};
 
 use crate::config::Pool;
 use crate::config::trunk::Trunk;
@@ -91,6 +91,10 @@ fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option
             trunks
         }
     };
+    let order = match section.get("trunks") {
+        Some(_) => TrunkOrder::AsNamed,
+        None => TrunkOrder::ByPriority,
+    };
     if section.get("trunks").is_some()
         && let Some(place) = section.get("group").map(|value| value.span)
     {
@@ -98,7 +102,7 @@ fn read(section: &Section<'_>, parts: &Parts<'_>, faults: &mut Faults) -> Option
             .add(Code::DuplicateValue, place, "a route names its trunks or a group of them")
             .help("leave out \"trunks\" or \"group\"");
     }
-    Some(Route { prefix: prefix?, trunks: trunks.into(), pools, ring_limit })
+    Some(Route { prefix: prefix?, trunks: trunks.into(), order, pools, ring_limit })
 }
 
 /// The pools that a route names; `None`: one of them is not there.

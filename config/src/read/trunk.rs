@@ -87,6 +87,7 @@ fn read(section: &Section<'_>, external: &External, faults: &mut Faults) -> Opti
         max_calls: section.whole(faults, "max_calls", 100, 1..=100_000),
         cps: section.whole(faults, "cps", 10, 1..=10_000),
         priority: section.whole(faults, "priority", 0, 0..=65_535),
+        weight: section.whole(faults, "weight", 1, 0..=65_535),
         group: text(section, "group", faults),
         sms: section
             .choice(faults, "sms", &[("off", Some(false)), ("message", Some(true))])

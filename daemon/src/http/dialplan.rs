@@ -61,6 +61,9 @@ pub struct RouteTrunkView {
     pub state: &'static str,
     /// How many codes could be drawn over it; null: none.
     pub endings: Option<u64>,
+    /// Which part of the calls tries it before the others of its priority, 0 to 1; null: its place
+    /// is fixed.
+    pub share: Option<f64>,
     /// The same for people.
     pub text: String,
 }
@@ -129,6 +132,7 @@ fn view(explanation: &Explanation) -> ExplanationView {
         name: trunk.trunk.to_string(),
         state: state(trunk.state),
         endings: trunk.endings.as_ref().map(|count| count.left),
+        share: trunk.share.map(|share| share.weight as f64 / share.of.max(1) as f64),
         text: trunk.to_string(),
     });
     ExplanationView {

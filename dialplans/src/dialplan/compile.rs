@@ -7,7 +7,7 @@ use crate::dialling::TrunkDialling;
 use crate::name::{PoolName, TrunkName};
 use crate::pool::CallerIdPool;
 use crate::pool::endings::Endings;
-use crate::route::{PoolChoice, Route};
+use crate::route::{PoolChoice, Route, TrunkOrder};
 use crate::table::PrefixTable;
 
 use super::{Dialplan, DialplanError, Target};
@@ -34,7 +34,10 @@ pub(super) fn compile(
     let mut targets = Targets::default();
     let mut prefixes = Vec::with_capacity(routes.len());
     for route in &routes {
-        let target = target(route, &trunk_places, &pool_places)?;
+        let mut target = target(route, &trunk_places, &pool_places)?;
+        if target.order == TrunkOrder::ByPriority {
+            target.trunks.sort_by_key(|place| trunks[*place as usize].priority);
+        }
         prefixes.push((route.prefix, targets.place_of(target)));
     }
     let table =
@@ -76,7 +79,7 @@ fn target(
                 .map_err(|pool| DialplanError::RouteUnknownPool { prefix, pool })?,
         ),
     };
-    Ok(Target { trunks, pools, ring_limit: route.ring_limit })
+    Ok(Target { trunks, order: route.order, pools, ring_limit: route.ring_limit })
 }
 
 /// The places of names, each once; the error is the first name without a place.

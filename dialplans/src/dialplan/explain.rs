@@ -11,6 +11,7 @@ use crate::trunk_health::TrunkState;
 
 use super::offer::{Offer, Question};
 use super::plan::{CallerIdWish, EndingCount, SkipReason, list};
+use super::share::Share;
 use super::{TRUNKS_IN_A_PLAN, Target};
 
 /// What a plan would decide for one number and why; it holds no caller ID.
@@ -69,6 +70,9 @@ pub struct TrunkExplanation {
     pub dialled: Option<DialledNumber>,
     /// The arithmetic of a draw over it; `None` when it may show no pool.
     pub endings: Option<EndingCount>,
+    /// Its share of the calls, where trunks of its priority share them: its place among them is
+    /// then drawn for each call. `None` where its place is fixed.
+    pub share: Option<Share>,
     /// What it is for.
     pub verdict: TrunkVerdict,
 }
@@ -148,6 +152,7 @@ impl Question<'_> {
                 state: self.trunks.state(&dialling.trunk),
                 dialled: dialling.dial(self.to).ok(),
                 endings,
+                share: self.dialplan.share(target, *trunk),
                 verdict: verdict.clone(),
             });
             if matches!(verdict, TrunkVerdict::First | TrunkVerdict::Second(_)) {
@@ -245,6 +250,9 @@ impl fmt::Display for PoolVerdict {
 impl fmt::Display for TrunkExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "trunk {}: {}", self.trunk, self.verdict)?;
+        if let Some(share) = self.share {
+            write!(f, "\n     {share}: who comes before whom is drawn for each call")?;
+        }
         let takes = matches!(self.verdict, TrunkVerdict::First | TrunkVerdict::Second(_));
         if let Some(dialled) = self.dialled.filter(|_| takes) {
             write!(f, "\n     dials {dialled}")?;

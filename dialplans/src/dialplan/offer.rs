@@ -47,7 +47,7 @@ impl<'a> Question<'a> {
         let target = self.dialplan.target(target);
         let mut attempts = Vec::with_capacity(TRUNKS_IN_A_PLAN);
         let mut skipped = Vec::new();
-        for trunk in &target.trunks {
+        for trunk in self.dialplan.order(rng, target).iter() {
             match self.attempt(rng, target, *trunk, attempts.first()) {
                 Ok(attempt) => attempts.push(attempt),
                 Err(reason) => {

@@ -98,7 +98,7 @@ fn nth_outside(barred: &[u64], nth: u64) -> u64 {
 }
 
 /// A number below `bound`, each equally likely; `None` for a bound of 0.
-fn below(rng: &mut ChaCha20Rng, bound: u64) -> Option<u64> {
+pub(crate) fn below(rng: &mut ChaCha20Rng, bound: u64) -> Option<u64> {
     // What is left over of 2^64 after whole multiples of the bound would favour the low
     // values, so it is thrown again. Bounds are below 10^15: one throw in 18,000 at most.
     let left_over = 0_u64.wrapping_sub(bound).checked_rem(bound)?;
