@@ -11,6 +11,7 @@ mod challenge;
 mod leg;
 mod letter;
 mod mailbox;
+mod legs;
 mod recording;
 mod report;
 mod switchboard;

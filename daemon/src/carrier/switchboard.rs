@@ -13,6 +13,7 @@ use super::CarrierSettings;
 use super::behaviour::{Act, Behaviour};
 use super::challenge::{Admission, Gate};
 use super::leg::{Due, Invite, Leg, State};
+use super::legs::Legs;
 use super::recording::{Recording, Recordings};
 use super::report::{Direction, Report};
 use super::user::{Out, Users, Wish};
@@ -39,7 +40,7 @@ const fn status(code: u16) -> Status {
 pub struct Switchboard {
     address: SocketAddr,
     gate: Gate,
-    legs: Vec<Leg>,
+    legs: Legs,
     users: Users,
     /// The gateway's Contact URI and where it registered from.
     binding: Option<(String, SocketAddr)>,
@@ -66,7 +67,7 @@ impl Switchboard {
             users: Users::new(address, &settings.realm),
             binding: None,
             gate: Gate::new(settings, ChaCha20Rng::from_seed(seed)),
-            legs: Vec::new(),
+            legs: Legs::default(),
             lost: BTreeSet::new(),
             recordings: Recordings::default(),
             recorded: VecDeque::new(),
@@ -104,17 +105,15 @@ impl Switchboard {
 
     /// When [`Switchboard::handle_timeout`] has work.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let legs = self.legs.iter().map(Leg::deadline);
-        legs.chain(self.users.next_deadline()).min()
+        self.legs.next_deadline().into_iter().chain(self.users.next_deadline()).min()
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.with_users(now, |users, out| users.handle_timeout(now, out));
-        let mut place = 0;
-        while place < self.legs.len() {
+        while let Some(place) = self.legs.due(now) {
             match self.legs[place].due(now) {
-                None => place += 1,
+                None => {}
                 Some(Due::Act(act)) => self.act(now, place, act),
                 Some(Due::Repeat) => self.repeat_answer(now, place),
                 Some(Due::GiveUp) => {
@@ -127,9 +126,10 @@ impl Switchboard {
                     if self.legs[place].state == State::Proceeding {
                         self.over(now, place, 0, false);
                     }
-                    self.legs.swap_remove(place);
+                    self.legs.remove(place);
                 }
             }
+            self.legs.rearm(place);
         }
     }
 
@@ -341,6 +341,7 @@ impl Switchboard {
         }
         if status >= 200 {
             self.legs[place].completed(now, status);
+            self.legs.rearm(place);
         }
         if twice {
             self.send(now, source, answer.clone());
@@ -414,6 +415,7 @@ impl Switchboard {
             repeated_invites: leg.repeated_invites,
             rang_ms: u64::try_from(leg.rang.as_millis()).unwrap_or(u64::MAX),
         });
+        self.legs.rearm(place);
     }
 
     fn challenge(
@@ -491,13 +493,11 @@ impl Switchboard {
     }
 
     fn leg_by_branch(&self, request: &Message<'_>) -> Option<usize> {
-        let branch = request.via.branch?;
-        self.legs.iter().position(|leg| leg.branch == branch && leg.call_id == request.call_id)
+        self.legs.of_branch(request.via.branch?, request.call_id)
     }
 
     fn leg_by_call(&self, request: &Message<'_>) -> Option<usize> {
-        let tag = request.to.tag()?;
-        self.legs.iter().position(|leg| leg.call_id == request.call_id && leg.tag.as_bytes() == tag)
+        self.legs.of_call(request.call_id, request.to.tag()?)
     }
 
     /// Since the start, in milliseconds.
