@@ -164,7 +164,7 @@ impl Dialog {
         cseq: u32,
     ) -> Writer<'b> {
         let mut writer = Writer::request(out, method, &*self.request_uri);
-        wire.write_via(&mut writer, &branch.text());
+        wire.write_via(&mut writer, self.next_hop.transport, &branch.text());
         writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
         for route in &self.routes {
             writer.header_bytes(HeaderName::Route, route);

@@ -342,7 +342,12 @@ impl Registration {
     }
 
     fn begin_if_due(&mut self, now: Instant, rng: &mut ChaCha20Rng, trunk: &mut Registrant<'_>) {
-        if !matches!(self.phase, Phase::Queued { place } if place <= now) {
+        let Phase::Queued { place } = &mut self.phase else { return };
+        if *place > now {
+            return;
+        }
+        if let Err(later) = trunk.pace.leave(now) {
+            *place = later;
             return;
         }
         let Some(target) = self.targets.current().cloned() else {

@@ -90,6 +90,7 @@ impl UserAgent {
             counters: Counters::default(),
             pace,
             scratch: String::new(),
+            without_tcp: Vec::new(),
         };
         let core = Core {
             common,

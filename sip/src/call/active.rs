@@ -151,7 +151,7 @@ impl ActiveCall {
         let invite = AuthRequest { method: "INVITE", uri: &uri, in_dialog: false };
         trunk.authenticator.foresee(&mut common.rng, invite, &mut call.credentials);
         common.scratch = uri;
-        call.begin_round(common);
+        call.begin_round(now, common);
         call
     }
 

@@ -7,6 +7,7 @@ use crate::identity::{Branch, Identifiers};
 use crate::media::sdp::Description;
 use crate::message::{AddressValue, HeaderName, Method, Raw, WriteFault, Writer};
 use crate::number::{CallerId, UserPart};
+use crate::transport::Transport;
 use crate::trunk::Rel100;
 use crate::trunk::wire::Wire;
 
@@ -16,6 +17,8 @@ pub(super) struct Lines<'a> {
     pub(super) called: &'a UserPart,
     pub(super) caller_id: &'a CallerId,
     pub(super) ids: Identifiers,
+    /// By which they leave.
+    pub(super) transport: Transport,
 }
 
 /// What an INVITE has beyond that.
@@ -109,7 +112,7 @@ impl Lines<'_> {
     fn start<'b>(&self, out: &'b mut Vec<u8>, method: Method<'_>, branch: Branch) -> Writer<'b> {
         let wire = self.wire;
         let mut writer = Writer::request(out, method, wire.called_uri(self.called));
-        wire.write_via(&mut writer, &branch.text());
+        wire.write_via(&mut writer, self.transport, &branch.text());
         writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
         wire.write_routes(&mut writer);
         let tag = self.ids.from_tag.text();

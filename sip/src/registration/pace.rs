@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 pub struct Pace {
     interval: Duration,
     next: Option<Instant>,
+    /// When the last one left.
+    last: Option<Instant>,
 }
 
 impl Pace {
-    /// At most `per_second` places a second; 0 counts as 1.
+    /// At most `per_second` in any second; 0 counts as 1. They leave a fortieth slower than that,
+    /// so that those which the network brings closer together are not too many either.
     pub fn new(per_second: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / per_second.max(1), next: None }
+        let second = Duration::from_millis(1_025);
+        Self { interval: second / per_second.max(1), next: None, last: None }
     }
 
     /// Takes the next free place: `now` when nobody waits.
@@ -21,5 +25,18 @@ impl Pace {
         let place = self.next.map_or(now, |next| next.max(now));
         self.next = Some(place + self.interval);
         place
+    }
+
+    /// Whether one whose place has come may leave. Where time stood still for a while the places of
+    /// several have come: `Err` says when the next of them may leave.
+    pub(super) fn leave(&mut self, now: Instant) -> Result<(), Instant> {
+        let earliest = self.last.map(|last| last + self.interval);
+        match earliest.filter(|earliest| *earliest > now) {
+            Some(earliest) => Err(earliest),
+            None => {
+                self.last = Some(now);
+                Ok(())
+            }
+        }
     }
 }

@@ -263,7 +263,7 @@ impl ActiveText {
     fn write(&self, out: &mut Vec<u8>, branch: Branch) -> Result<(), WriteFault> {
         let (wire, message) = (&*self.wire, &self.message);
         let mut writer = Writer::request(out, Method::Message, wire.called_uri(&message.called));
-        wire.write_via(&mut writer, &branch.text());
+        wire.write_via(&mut writer, wire.transport, &branch.text());
         writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
         wire.write_routes(&mut writer);
         let tag = self.ids.from_tag.text();

@@ -97,7 +97,7 @@ fn write(
     (tag, call_id): (&[u8], &[u8]),
 ) -> Result<(), WriteFault> {
     let mut writer = Writer::request(out, Method::Options, wire.domain_uri());
-    wire.write_via(&mut writer, &branch.text());
+    wire.write_via(&mut writer, wire.transport, &branch.text());
     writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
     writer.address(HeaderName::From, AddressValue { tag: Some(tag), ..wire.own_uri().into() });
     writer.address(HeaderName::To, wire.domain_uri());

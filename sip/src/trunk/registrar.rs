@@ -110,7 +110,15 @@ impl Registrar {
         };
         match progress {
             Progress::TransportError => self.machine.handle_no_answer(now, &mut common.rng),
-            _ => self.machine.unreachable(now, loss.remote.address),
+            // A connection that only large calls took says nothing of the binding.
+            _ if self
+                .machine
+                .bound_to()
+                .is_some_and(|it| it.transport == loss.remote.transport) =>
+            {
+                self.machine.unreachable(now, loss.remote.address);
+            }
+            _ => {}
         }
     }
 
@@ -189,7 +197,7 @@ fn write(
     credentials: &Credentials,
 ) -> Result<(), WriteFault> {
     let mut writer = Writer::request(out, Method::Register, wire.domain_uri());
-    wire.write_via(&mut writer, &branch.text());
+    wire.write_via(&mut writer, register.target.transport, &branch.text());
     writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
     let tag = from_tag.text();
     writer.address(HeaderName::From, AddressValue { tag: Some(&tag), ..wire.own_uri().into() });

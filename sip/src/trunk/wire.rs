@@ -120,9 +120,9 @@ impl Wire {
         SipUri { user: Some(user), host: &self.domain, port: None, params: self.number_params }
     }
 
-    /// Via, with our branch.
-    pub(crate) fn write_via(&self, writer: &mut Writer<'_>, branch: &[u8]) {
-        writer.via(self.transport.via_token(), &self.sent_by, branch, true);
+    /// Via, with the transport by which the request leaves, and our branch.
+    pub(crate) fn write_via(&self, writer: &mut Writer<'_>, by: Transport, branch: &[u8]) {
+        writer.via(by.via_token(), &self.sent_by, branch, true);
     }
 
     /// The Route lines of a request outside a dialog.

@@ -1,7 +1,8 @@
 //! What calls, texts, registrations and answers of one user agent have in common.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -47,7 +48,15 @@ pub(crate) struct Common {
     pub(crate) pace: Pace,
     /// A body while it is written.
     pub(crate) scratch: String,
+    /// Far ends of UDP trunks that refused TCP, and until when that is remembered.
+    pub(crate) without_tcp: Vec<(SocketAddr, Instant)>,
 }
+
+/// For so long a far end that refused TCP is not tried again: each try costs a call a round trip,
+/// and up to 4 s where a firewall is silent.
+const WITHOUT_TCP: Duration = Duration::from_secs(600);
+/// Far ends that are remembered so; the oldest are forgotten first.
+const WITHOUT_TCP_LIMIT: usize = 64;
 
 impl Common {
     /// The terms of a transaction with this peer.
@@ -63,6 +72,20 @@ impl Common {
     /// The label of what is sent for a trunk.
     pub(crate) fn transmit(&self, remote: Remote, trunk: u32) -> Transmit {
         Transmit { remote, trunk: Some(self.handle(trunk)) }
+    }
+
+    /// Whether a far end refused TCP lately.
+    pub(crate) fn refuses_tcp(&self, now: Instant, address: SocketAddr) -> bool {
+        self.without_tcp.iter().any(|(refuser, until)| *refuser == address && *until > now)
+    }
+
+    /// A far end refused TCP.
+    pub(crate) fn note_tcp_refusal(&mut self, now: Instant, address: SocketAddr) {
+        self.without_tcp.retain(|(refuser, until)| *refuser != address && *until > now);
+        if self.without_tcp.len() >= WITHOUT_TCP_LIMIT {
+            self.without_tcp.remove(0);
+        }
+        self.without_tcp.push((address, now + WITHOUT_TCP));
     }
 
     /// The handle of a trunk.

@@ -39,6 +39,13 @@ impl Outbox {
         Some(&self.bytes[start..])
     }
 
+    /// Takes the message that was added last out again.
+    pub(crate) fn take_back(&mut self) {
+        if let Some((_, length)) = self.queue.pop_back() {
+            self.bytes.truncate(self.bytes.len() - length);
+        }
+    }
+
     /// Adds a message that was built before.
     pub(crate) fn send(&mut self, transmit: Transmit, message: &[u8]) {
         self.bytes.extend_from_slice(message);

@@ -36,6 +36,7 @@ pub(crate) fn secs(seconds: u64) -> Duration {
 pub(crate) struct Sent {
     pub(crate) text: String,
     pub(crate) to: SocketAddr,
+    pub(crate) by: sip::Transport,
     pub(crate) at: Duration,
 }
 
@@ -182,6 +183,7 @@ impl Bench {
             self.sent.push(Sent {
                 text: String::from_utf8_lossy(&out).into_owned(),
                 to: transmit.remote.address,
+                by: transmit.remote.transport,
                 at: self.now - self.start,
             });
         }

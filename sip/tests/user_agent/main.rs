@@ -9,6 +9,8 @@ mod cancelling;
 mod failover;
 mod inbound;
 mod interrupted;
+mod large;
+mod many;
 mod mending;
 mod noise;
 mod options;

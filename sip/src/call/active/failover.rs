@@ -10,7 +10,7 @@ use crate::call::forks::Forks;
 use crate::call::machine::State;
 use crate::call::shape::Shape;
 use crate::transaction::InviteClient;
-use crate::transport::Loss;
+use crate::transport::{Loss, Remote, Target, Transport, TransportError};
 use crate::trunk::Rel100;
 use crate::trunk::state::Trunk;
 use crate::user_agent::common::{Common, Owner};
@@ -78,6 +78,9 @@ impl ActiveCall {
         trunk: &mut Trunk,
         loss: &Loss,
     ) -> bool {
+        if self.falls_back(now, common, trunk, loss) {
+            return true;
+        }
         let is_lost = matches!(self.round.machine, InviteClient::Calling { .. })
             && loss.concerns(self.trunk, &self.round.remote)
             && !self.goes_once_more(loss.kind);
@@ -87,6 +90,32 @@ impl ActiveCall {
         if let Some(lost) = self.refused.pop() {
             common.branches.remove(&lost.branch);
         }
+        true
+    }
+
+    /// An INVITE that was too large for a datagram found no TCP at its target: it goes as a
+    /// datagram after all (RFC 3261 section 18.1.1), and so do others for a while.
+    fn falls_back(
+        &mut self,
+        now: Instant,
+        common: &mut Common,
+        trunk: &Trunk,
+        loss: &Loss,
+    ) -> bool {
+        let Remote { transport, address, .. } = self.round.remote;
+        let of_udp =
+            |target: &Target| (target.transport, target.address) == (Transport::Udp, address);
+        // A connection that was open and broke may have carried the INVITE.
+        let never_left = loss.kind != TransportError::Reset
+            && loss.concerns(self.trunk, &self.round.remote)
+            && matches!(self.round.machine, InviteClient::Calling { .. });
+        let is_grown = transport == Transport::Tcp && trunk.targets.iter().any(of_udp);
+        if !(never_left && is_grown && self.state.is_wanted()) {
+            return false;
+        }
+        common.note_tcp_refusal(now, address);
+        self.go_by(now, common, Transport::Udp);
+        self.send_invite(common);
         true
     }
 

@@ -246,7 +246,7 @@ impl ActiveCall {
         self.refused.push(std::mem::replace(&mut self.round, next));
         self.state = State::calling(now, &self.limits);
         self.enter(now, TimelineEvent::Invite { cseq });
-        self.begin_round(common);
+        self.begin_round(now, common);
     }
 
     /// A response to an INVITE that was refused and sent again.

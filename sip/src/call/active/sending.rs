@@ -12,7 +12,8 @@ use crate::event::Event;
 use crate::message::Raw;
 use crate::outcome::{CallEnd, CallFacts, Stop, usual_cause};
 use crate::request::Request;
-use crate::transaction::Terms;
+use crate::transaction::{InviteClient, Terms};
+use crate::transport::{Remote, Transport};
 use crate::user_agent::common::{Common, Owner};
 
 /// An INVITE above this size should not travel by UDP (RFC 3261 section 18.1.1).
@@ -45,21 +46,33 @@ impl ActiveCall {
         common.events.push_back(Event::Ended(summary));
     }
 
-    /// Registers the round's branch and sends its INVITE for the first time.
-    pub(super) fn begin_round(&mut self, common: &mut Common) {
+    /// Registers the round's branch and sends its INVITE for the first time. One that is too large
+    /// for a datagram goes over TCP, unless the far end is known to refuse that.
+    pub(super) fn begin_round(&mut self, now: Instant, common: &mut Common) {
         common.branches.insert(self.round.branch, Owner::Call(self.place));
         let size = self.send_invite(common);
-        if size > LARGE_INVITE && !self.round.remote.transport.is_reliable() {
+        if size > LARGE_INVITE && self.round.remote.transport == Transport::Udp {
             common.counters.large_invites += 1;
+            if !common.refuses_tcp(now, self.round.remote.address) {
+                common.outbox.take_back();
+                self.go_by(now, common, Transport::Tcp);
+                self.send_invite(common);
+            }
         }
         let (call, cseq, target) = (self.handle, self.round.cseq, self.round.remote.address);
         common.events.push_back(Event::InviteSent { call, cseq, target });
     }
 
+    /// The round leaves by another transport than its target's: nothing of it has left yet.
+    pub(super) fn go_by(&mut self, now: Instant, common: &Common, transport: Transport) {
+        self.round.remote = Remote { transport, connection: None, ..self.round.remote };
+        self.round.machine = InviteClient::start(now, &self.terms(common));
+    }
+
     /// Sends the round's INVITE and tells how large it is.
     pub(super) fn send_invite(&self, common: &mut Common) -> usize {
         let transmit = common.transmit(self.round.remote, self.trunk);
-        let (lines, invite) = (self.lines(), self.invite_lines());
+        let (lines, invite) = (self.lines(&self.round), self.invite_lines());
         let body = &mut common.scratch;
         let written = common.outbox.write(transmit, |out| lines.write_invite(out, body, &invite));
         written.map_or(0, <[u8]>::len)
@@ -67,7 +80,7 @@ impl ActiveCall {
 
     pub(super) fn send_cancel(&mut self, now: Instant, common: &mut Common) {
         let (branch, cseq) = (self.round.branch, self.round.cseq);
-        let lines = self.lines();
+        let lines = self.lines(&self.round);
         let owner = (Owner::Call(self.place), self.trunk);
         let cancel = Request::send(now, common, owner, (branch, self.round.remote), |out| {
             lines.write_cancel(out, branch, cseq)
@@ -78,7 +91,7 @@ impl ActiveCall {
 
     pub(super) fn send_ack(&self, common: &mut Common, round: &Round, to: Raw<'_>) {
         let transmit = common.transmit(round.remote, self.trunk);
-        let lines = self.lines();
+        let lines = self.lines(round);
         let _: Option<&[u8]> =
             common.outbox.write(transmit, |out| lines.write_ack(out, round.branch, round.cseq, to));
     }
@@ -87,8 +100,14 @@ impl ActiveCall {
         common.terms(&self.round.remote)
     }
 
-    pub(super) fn lines(&self) -> Lines<'_> {
-        Lines { wire: &self.wire, called: &self.called, caller_id: &self.caller_id, ids: self.ids }
+    pub(super) fn lines(&self, round: &Round) -> Lines<'_> {
+        Lines {
+            wire: &self.wire,
+            called: &self.called,
+            caller_id: &self.caller_id,
+            ids: self.ids,
+            transport: round.remote.transport,
+        }
     }
 
     fn invite_lines(&self) -> InviteLines<'_> {

@@ -54,7 +54,7 @@ impl ActiveCall {
     ) -> Option<Reinvite> {
         let mut voice = self.voice.take()?;
         let answer = voice.talk.as_mut().map(|talk| {
-            let own = (&self.lines(), self.media_port);
+            let own = (&self.lines(&self.round), self.media_port);
             talk.reinvite(request, own, |media| trunk.takes_media_at(now, media))
         });
         self.voice = Some(voice);

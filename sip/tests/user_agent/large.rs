@@ -1,0 +1,121 @@
+//! INVITEs that are too large for a datagram (RFC 3261 section 18.1.1).
+
+use dozvon_sip as sip;
+use sip::{ConnectionChange, ConnectionHandle, Remote, Transport, TransportError};
+
+use crate::bench::{Bench, CARRIER, Sent, address, call_request, ms, secs, trunk_settings};
+
+/// A trunk over UDP whose operator adds lines enough for 1,300 bytes.
+fn wordy() -> Bench {
+    let mut settings = trunk_settings();
+    settings.headers = (0..10).map(|nth| (format!("X-Line-{nth}"), "y".repeat(80))).collect();
+    Bench::with(settings)
+}
+
+fn far_end(connection: Option<u64>) -> Remote {
+    let connection = connection.map(ConnectionHandle);
+    Remote { transport: Transport::Tcp, address: address(CARRIER), connection }
+}
+
+fn fails(bench: &mut Bench, kind: TransportError) {
+    let (remote, trunk) = (far_end(None), bench.trunk);
+    let failed = ConnectionChange::Failed { remote, trunk, kind };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), failed);
+    bench.drain();
+}
+
+fn opens(bench: &mut Bench) {
+    let (remote, trunk) = (far_end(Some(1)), Some(bench.trunk));
+    let opened = ConnectionChange::Opened { remote, trunk };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), opened);
+}
+
+fn answers(bench: &mut Bench, answer: &str) {
+    let local = address("198.51.100.7:49152");
+    let packet = sip::Incoming { source: far_end(Some(1)), local, bytes: answer.as_bytes() };
+    bench.ua.handle_packet(bench.now, packet);
+    bench.drain();
+}
+
+fn is_over(sent: &Sent, transport: Transport) -> bool {
+    let via = format!("SIP/2.0/{} ", transport.via_token());
+    sent.by == transport && sent.header("Via").starts_with(&via)
+}
+
+#[test]
+fn an_invite_above_1300_bytes_goes_over_tcp_with_everything_that_belongs_to_it() {
+    let mut bench = wordy();
+    let (_, invite) = bench.invite();
+    assert!(invite.text.len() > 1300, "{}", invite.text.len());
+    assert!(is_over(&invite, Transport::Tcp), "{}", invite.text);
+    assert!(!invite.header("Contact").contains("transport="));
+    opens(&mut bench);
+    // TCP repeats what is lost; we do not.
+    bench.wait(secs(3));
+    bench.assert_silent();
+    answers(&mut bench, &invite.answer(180, "a", ""));
+    bench.wait(secs(4));
+    let cancel = bench.take("CANCEL");
+    assert!(is_over(&cancel, Transport::Tcp));
+    assert_eq!(cancel.header("Via"), invite.header("Via"));
+    answers(&mut bench, &cancel.answer(200, "a", ""));
+    answers(&mut bench, &invite.answer(487, "a", ""));
+    assert!(is_over(&bench.take("ACK"), Transport::Tcp));
+    assert_eq!(bench.end().outcome, sip::CallOutcome::Rang);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_200_to_it_is_acknowledged_and_hung_up_over_tcp() {
+    let mut bench = wordy();
+    let (_, invite) = bench.invite();
+    opens(&mut bench);
+    answers(&mut bench, &invite.answer(200, "a", "Contact: <sip:phone@192.0.2.10>\r\n"));
+    let sent = bench.take_all();
+    assert_eq!(sent.iter().map(Sent::kind).collect::<Vec<_>>(), ["ACK", "BYE"]);
+    assert!(sent.iter().all(|sent| is_over(sent, Transport::Tcp)));
+    answers(&mut bench, &sent[1].answer(200, "", ""));
+    bench.assert_clean();
+}
+
+#[test]
+fn where_tcp_is_refused_it_goes_by_udp_and_tcp_is_not_tried_again_for_ten_minutes() {
+    let mut bench = wordy();
+    let (_, invite) = bench.invite();
+    fails(&mut bench, TransportError::Refused);
+    let fallen_back = bench.take("INVITE");
+    assert!(is_over(&fallen_back, Transport::Udp), "{}", fallen_back.text);
+    assert_eq!((fallen_back.branch(), fallen_back.cseq()), (invite.branch(), 1));
+    bench.wait(ms(500));
+    assert_eq!(bench.take("INVITE").text, fallen_back.text);
+    bench.receive(&fallen_back.answer(486, "a", ""));
+    assert!(is_over(&bench.take("ACK"), Transport::Udp));
+    assert_eq!(bench.end().outcome, sip::CallOutcome::Busy);
+    bench.wait(secs(300));
+    bench.place(call_request(2));
+    let second = bench.take("INVITE");
+    assert!(is_over(&second, Transport::Udp));
+    bench.receive(&second.answer(486, "a", ""));
+    bench.take("ACK");
+    bench.wait(secs(301));
+    bench.place(call_request(3));
+    assert!(is_over(&bench.take("INVITE"), Transport::Tcp));
+}
+
+#[test]
+fn a_call_that_is_not_wanted_any_more_does_not_fall_back() {
+    let mut bench = wordy();
+    let (call, _) = bench.invite();
+    bench.hang_up(call);
+    fails(&mut bench, TransportError::Refused);
+    bench.assert_silent();
+    assert_eq!(bench.ends().len(), 1);
+    bench.assert_clean();
+}
+
+#[test]
+fn an_invite_that_fits_stays_a_datagram() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    assert!(is_over(&invite, Transport::Udp));
+}
