@@ -9,9 +9,9 @@
 mod behaviour;
 mod challenge;
 mod leg;
+mod legs;
 mod letter;
 mod mailbox;
-mod legs;
 mod recording;
 mod report;
 mod switchboard;

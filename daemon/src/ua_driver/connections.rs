@@ -35,6 +35,8 @@ const QUEUE_BYTES: usize = 4 << 20;
 const ACCEPTED_LIMIT: usize = 1024;
 /// Connections that one address may have opened: gateways open one for each of their workers.
 const ACCEPTED_FROM_ONE: usize = 64;
+/// Ways whose last fault is remembered.
+const COMPLAINT_LIMIT: usize = 4096;
 /// The interval of keep-alives is drawn from these seconds for each connection.
 const KEEP_ALIVE_S: std::ops::Range<u64> = 30..120;
 
@@ -45,6 +47,8 @@ pub(super) struct Connections {
     table: HashMap<ConnectionHandle, Entry>,
     /// Those that we opened.
     by_way: HashMap<Way, ConnectionHandle>,
+    /// Why a way of ours could not be opened the last time.
+    complaints: HashMap<Way, String>,
     last: u64,
     told: mpsc::Sender<Told>,
     inbox: mpsc::Receiver<Told>,
@@ -93,6 +97,7 @@ impl Connections {
             rng,
             table: HashMap::new(),
             by_way: HashMap::new(),
+            complaints: HashMap::new(),
             last: 0,
             told,
             inbox,
@@ -114,18 +119,24 @@ impl Connections {
     pub(super) fn fact(&mut self, told: Told) -> Option<Fact> {
         let connection = told.connection;
         let entry = self.table.get_mut(&connection)?;
-        let remote = entry.remote;
+        let (remote, way) = (entry.remote, entry.way);
         match told.news {
             News::Opened { local } => {
                 entry.state = State::Open { local };
-                let trunk = entry.way.map(|way| way.trunk);
+                if let Some(way) = way
+                    && self.complaints.remove(&way).is_some()
+                {
+                    tracing::info!(remote = %remote.address, "a connection is open again");
+                }
+                let trunk = way.map(|way| way.trunk);
                 Some(Fact::Change(connection, ConnectionChange::Opened { remote, trunk }))
             }
             News::Message(bytes) => match entry.state {
                 State::Open { local } => Some(Fact::Message { source: remote, local, bytes }),
                 State::Opening => None,
             },
-            News::Failed { kind } => {
+            News::Failed { kind, cause } => {
+                self.complain(remote, way, cause);
                 let trunk = self.remove(connection)?.way?.trunk;
                 let remote = Remote { connection: None, ..remote };
                 let failed = ConnectionChange::Failed { remote, trunk, kind };
@@ -181,6 +192,26 @@ impl Connections {
             Ok((stream, security))
         });
         true
+    }
+
+    /// Says why a connection could not be opened: once for each cause, however often it is tried.
+    fn complain(&mut self, remote: Remote, way: Option<Way>, cause: String) {
+        let remote = remote.address;
+        let Some(way) = way else {
+            tracing::warn!(%remote, "a connection to us came to nothing: {cause}");
+            return;
+        };
+        // A certificate that has run out is described with the time of the look.
+        let key: String = cause.chars().filter(|one| !one.is_ascii_digit()).collect();
+        if self.complaints.get(&way) == Some(&key) {
+            tracing::debug!(%remote, "a connection still cannot be opened: {cause}");
+            return;
+        }
+        tracing::warn!(%remote, "a connection cannot be opened: {cause}");
+        if self.complaints.len() >= COMPLAINT_LIMIT {
+            self.complaints.clear();
+        }
+        self.complaints.insert(way, key);
     }
 
     fn close(&mut self, connection: ConnectionHandle) {

@@ -50,7 +50,7 @@ pub(super) enum News {
     /// It can be used; this is our address on it.
     Opened { local: SocketAddr },
     /// It could not be opened.
-    Failed { kind: TransportError },
+    Failed { kind: TransportError, cause: String },
     /// One whole message.
     Message(Vec<u8>),
     /// It is gone.

@@ -91,10 +91,7 @@ pub(super) async fn run(
             }
             News::Closed
         }
-        Err(error) => {
-            tracing::warn!(%remote, "a connection cannot be opened: {error}");
-            News::Failed { kind: error.kind() }
-        }
+        Err(error) => News::Failed { kind: error.kind(), cause: error.to_string() },
     };
     // The call loop is gone only when the process ends.
     let _ = told.send(Told { connection, news }).await;

@@ -67,6 +67,20 @@ impl Registration {
         }
     }
 
+    /// The target of the REGISTER of the last `Command::Register` did not prove its name. It is not
+    /// silent, so no OPTIONS finds it back: only another attempt does, in a while.
+    pub fn handle_untrusted(&mut self, now: Instant, rng: &mut ChaCha20Rng) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Asking(attempt) => {
+                self.answered_by(attempt.target.address);
+                self.binding = None;
+                self.next_target(now, rng, None);
+            }
+            Phase::Removing { .. } => self.removed(),
+            other => self.phase = other,
+        }
+    }
+
     fn answered_by(&mut self, address: SocketAddr) {
         self.targets.mark(address, false);
         if self.targets.silent().next().is_none() {

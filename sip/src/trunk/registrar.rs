@@ -11,7 +11,7 @@ use crate::message::{AddressValue, HeaderName, Message, Method, WriteFault, Writ
 use crate::registration::{Command, Register, Registrant, Registration};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
-use crate::transport::Loss;
+use crate::transport::{Loss, TransportError};
 use crate::trunk::state::remote_of;
 use crate::user_agent::common::{Common, Owner};
 
@@ -109,6 +109,9 @@ impl Registrar {
             None => Progress::Nothing,
         };
         match progress {
+            Progress::TransportError if loss.kind == TransportError::Untrusted => {
+                self.machine.handle_untrusted(now, &mut common.rng);
+            }
             Progress::TransportError => self.machine.handle_no_answer(now, &mut common.rng),
             // A connection that only large calls took says nothing of the binding.
             _ if self

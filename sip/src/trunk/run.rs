@@ -231,6 +231,17 @@ impl Trunk {
         self.handle_timeout(now, common);
     }
 
+    /// A connection of ours is gone, and with it the port at which the far side saw it.
+    pub(crate) fn forget_port(&mut self, common: &Common) {
+        if !self.settings.transport.is_reliable() {
+            return;
+        }
+        if let Some(learnt) = &mut self.learnt {
+            learnt.set_port(self.settings.local.port());
+            self.rewire(&common.settings.product);
+        }
+    }
+
     /// The earliest deadline.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let registrar = self.registrar.as_ref().and_then(|registrar| registrar.deadline());

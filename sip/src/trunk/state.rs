@@ -255,6 +255,10 @@ impl Trunk {
         if self.settings.external != External::Learn {
             return None;
         }
+        // A large INVITE of a UDP trunk has its own port at its own connection.
+        if !via.transport.eq_ignore_ascii_case(self.settings.transport.via_token().as_bytes()) {
+            return None;
+        }
         let local = self.settings.local;
         let known = self.learnt.unwrap_or(local);
         let port = match via.rport {

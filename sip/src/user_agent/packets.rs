@@ -79,7 +79,8 @@ impl UserAgent {
                 Loss { remote, trunk: Some(trunk.index), kind }
             }
             ConnectionChange::Closed => match core.connections.remove(&connection) {
-                Some(Connection { remote, trunk: trunk @ Some(_) }) => {
+                Some(Connection { remote, trunk: trunk @ Some(index) }) => {
+                    core.with_trunk(index, |trunk, common| trunk.forget_port(common));
                     Loss { remote, trunk, kind: TransportError::Reset }
                 }
                 // Nothing of ours was sent over a connection that the far side opened but answers,

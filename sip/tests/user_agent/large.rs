@@ -114,6 +114,18 @@ fn a_call_that_is_not_wanted_any_more_does_not_fall_back() {
 }
 
 #[test]
+fn the_port_of_its_connection_is_no_port_of_the_trunk() {
+    let mut bench = wordy();
+    let (_, invite) = bench.invite();
+    opens(&mut bench);
+    let seen = ";rport=49152;received=203.0.113.9;";
+    answers(&mut bench, &invite.answer(486, "a", "").replace(";rport;", seen));
+    bench.take("ACK");
+    bench.place(call_request(2));
+    assert!(bench.take("INVITE").header("Contact").contains("@198.51.100.7:5060"));
+}
+
+#[test]
 fn an_invite_that_fits_stays_a_datagram() {
     let mut bench = Bench::new();
     let (_, invite) = bench.invite();

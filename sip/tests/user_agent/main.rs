@@ -6,6 +6,7 @@ mod answered;
 mod bench;
 mod calls;
 mod cancelling;
+mod connections;
 mod failover;
 mod inbound;
 mod interrupted;
