@@ -15,7 +15,10 @@ use super::tls::{TlsClient, TlsError, TlsServer};
 
 /// Connecting takes no longer. Shorter than `no_answer_timeout`, so that a call has time left for
 /// its next target.
-const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// The same for an INVITE that is too large for a datagram, at a target over UDP: a firewall that
+/// swallows TCP must leave its call time to ring after all. One lost SYN is allowed for.
+pub(super) const DETOUR_LIMIT: Duration = Duration::from_millis(1_500);
 /// A TLS handshake takes no longer, on either side.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes that nobody acknowledged for so long mean that the connection is dead (RFC 5482).
@@ -53,6 +56,8 @@ pub(super) enum OpenError {
 #[derive(Debug)]
 pub(super) struct Dial {
     pub(super) address: SocketAddr,
+    /// Connecting takes no longer.
+    pub(super) limit: Duration,
     pub(super) security: Result<Security, TlsError>,
 }
 
@@ -60,7 +65,7 @@ impl Dial {
     /// Connects.
     pub(super) async fn connect(self) -> Result<(TcpStream, Security), OpenError> {
         let security = self.security?;
-        let connecting = timeout(CONNECT_LIMIT, TcpStream::connect(self.address)).await;
+        let connecting = timeout(self.limit, TcpStream::connect(self.address)).await;
         let stream = connecting.map_err(|_elapsed| OpenError::TooLong { what: "connecting" })??;
         prepare(&stream)?;
         Ok((stream, security))

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use sip::{
-    CallHandle, CallOutcome, CallRequest, Event, Incoming, MessageHandle, OutboundMessage,
-    PlaceCallError, SendMessageError, Settings, TimelineEvent, Transmit, TrunkHandle,
-    TrunkSettings, UserAgent,
+    CallHandle, CallOutcome, CallRequest, ConnectionChange, ConnectionHandle, Event, Incoming,
+    MessageHandle, OutboundMessage, PlaceCallError, SendMessageError, Settings, TimelineEvent,
+    Transmit, TransportError, TrunkHandle, TrunkSettings, UserAgent,
 };
 
 use super::packet::Packet;
@@ -94,6 +94,14 @@ impl Subject {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.ua.handle_timeout(now);
+    }
+
+    /// No connection could be opened for this.
+    pub(super) fn refuse(&mut self, now: Instant, transmit: Transmit) {
+        let Some(trunk) = transmit.trunk else { return };
+        let (remote, kind) = (transmit.remote, TransportError::Refused);
+        let failed = ConnectionChange::Failed { remote, trunk, kind };
+        self.ua.handle_connection(now, ConnectionHandle(0), failed);
     }
 
     pub(super) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {

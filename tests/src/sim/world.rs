@@ -318,7 +318,13 @@ impl World {
     /// Takes everything that the core has to say.
     fn drain(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
+        let mut refused = Vec::new();
         while let Some(transmit) = self.subject.poll_transmit(&mut buffer) {
+            if transmit.remote.transport.is_reliable() {
+                // An INVITE above 1300 bytes: this carrier speaks UDP alone, as its host says.
+                refused.push(transmit);
+                continue;
+            }
             (self.now, transmit.remote.address, &buffer).hash(&mut self.hash);
             self.packets += 1;
             if transmit.remote.address != CARRIER {
@@ -334,6 +340,12 @@ impl World {
         while let Some(event) = self.subject.poll_event() {
             self.checker.told(&event);
             self.note(&event);
+        }
+        if !refused.is_empty() {
+            for transmit in refused {
+                self.subject.refuse(self.start + self.now, transmit);
+            }
+            self.drain();
         }
     }
 

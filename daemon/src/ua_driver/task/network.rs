@@ -11,7 +11,7 @@ use crate::ua_driver::connections::Fact;
 use crate::ua_driver::listeners::Accepted;
 use crate::ua_driver::sockets::Readiness;
 use crate::ua_driver::stream::Told;
-use crate::ua_driver::tcp::{Dial, Security};
+use crate::ua_driver::tcp::{CONNECT_LIMIT, DETOUR_LIMIT, Dial, Security};
 use crate::ua_driver::tls::TlsError;
 
 /// Packets read from one socket before timers and commands have their turn: at 10 µs each,
@@ -131,9 +131,12 @@ impl Task {
 
     fn send_by_stream(&mut self, transmit: &Transmit) {
         let room = transmit.trunk.and_then(|trunk| self.by_handle.get(&trunk));
-        let tls = room.and_then(|place| self.rooms[*place].spec.tls.as_ref());
+        let spec = room.map(|place| &self.rooms[*place].spec);
+        let tls = spec.and_then(|spec| spec.tls.as_ref());
+        let is_detour = spec.is_some_and(|spec| spec.settings.transport == Transport::Udp);
         let dial = || Dial {
             address: transmit.remote.address,
+            limit: if is_detour { DETOUR_LIMIT } else { CONNECT_LIMIT },
             security: match (transmit.remote.transport, tls) {
                 (Transport::Tls, Some(client)) => Ok(Security::Client(client.clone())),
                 (Transport::Tls, None) => Err(TlsError::NotConfigured),
