@@ -10,6 +10,7 @@ mod events;
 mod line;
 pub mod player;
 mod prompts;
+mod reception;
 mod rtcp;
 mod stream;
 mod talk;

@@ -18,7 +18,7 @@ use crate::postgres::Database;
 use crate::process::Process;
 
 /// How long the daemon may take to listen on a machine that is busy.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// A call's longest way to its end, and some room.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// How often the state of a trunk is asked for.

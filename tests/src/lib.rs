@@ -8,6 +8,7 @@ pub mod backend;
 pub mod baresip;
 pub mod canary;
 pub mod capture;
+pub mod chance;
 pub mod database;
 pub mod flood;
 pub mod gateway;

@@ -9,6 +9,7 @@ use sip::{Codec, RemoteMedia};
 
 use super::events::Events;
 use super::prompts::Announcement;
+use super::reception::{Reception, TheirReport};
 use super::stream::{FRAME, Stream};
 use super::{RATE, SILENCE, rtcp};
 use crate::clock::Timestamp;
@@ -58,8 +59,12 @@ pub struct Talk {
     stream: Stream,
     events: Events,
     heard_at: Option<Instant>,
+    reception: Option<Reception>,
+    their_report: Option<TheirReport>,
     report_at: Instant,
     report_every: Duration,
+    /// Packets of ours when the last report left.
+    reported: u32,
     cname: String,
     started: (Instant, Timestamp),
     counts: TalkCounts,
@@ -136,8 +141,11 @@ impl Talk {
             stream,
             events: Events::default(),
             heard_at: None,
+            reception: None,
+            their_report: None,
             report_at: now + report_every / 2,
             report_every,
+            reported: 0,
             cname,
             started: (now, at),
             counts: TalkCounts::default(),
@@ -193,6 +201,9 @@ impl Talk {
         (self.target, self.is_latched) = (source, true);
         self.counts.received += 1;
         self.heard_at = Some(now);
+        let number = (packet.ssrc(), u16::from(packet.sequence_number()));
+        let reception = self.reception.get_or_insert_with(|| Reception::start(now, number));
+        reception.take(now, number, is_audio.then(|| packet.timestamp()));
         if is_event
             && self.events.take(packet.timestamp(), packet.payload()) == Some(REPEAT_KEY)
             && self.phase != Phase::Over
@@ -208,6 +219,9 @@ impl Talk {
             self.counts.strangers += 1;
         } else if rtcp::is_rtcp(packet) {
             self.heard_at = self.heard_at.map(|_| now);
+            if let Some((ssrc, middle)) = rtcp::sender_report(packet) {
+                self.their_report = Some(TheirReport { ssrc, middle, at: now });
+            }
         } else {
             self.counts.malformed += 1;
         }
@@ -255,7 +269,7 @@ impl Talk {
     }
 
     /// The last report, with a BYE; `None`: nobody wants it.
-    pub fn farewell(&self, now: Instant, packet: &mut Vec<u8>) -> Option<SocketAddr> {
+    pub fn farewell(&mut self, now: Instant, packet: &mut Vec<u8>) -> Option<SocketAddr> {
         if self.media.address.ip().is_unspecified() {
             return None;
         }
@@ -296,7 +310,7 @@ impl Talk {
         self.phase = Phase::Speaking { next: due + PACE };
     }
 
-    fn write_report(&self, now: Instant, packet: &mut Vec<u8>, is_last: bool) {
+    fn write_report(&mut self, now: Instant, packet: &mut Vec<u8>, is_last: bool) {
         let (start, at) = self.started;
         let at = at + now.saturating_duration_since(start);
         // The stream's clock at this moment: that of the next packet, less what is left to it.
@@ -309,7 +323,16 @@ impl Talk {
             }
             Phase::Over => self.stream.timestamp,
         };
-        rtcp::write(packet, (at, timestamp), &self.stream, &self.cname, is_last);
+        let has_sent =
+            self.stream.packets != std::mem::replace(&mut self.reported, self.stream.packets);
+        let their_report = self.their_report;
+        let report = rtcp::Report {
+            sent: has_sent.then_some((at, timestamp)),
+            received: self.reception.as_mut().map(|reception| reception.block(now, their_report)),
+            cname: &self.cname,
+            is_last,
+        };
+        rtcp::write(packet, &self.stream, &report);
     }
 
     /// The port beside the one for audio (RFC 3550 section 11).

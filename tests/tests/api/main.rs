@@ -2,10 +2,12 @@
 
 mod bad_mail;
 mod bad_requests;
+mod callers;
 mod canary;
 mod checks_at_once;
 mod people;
 mod reload;
+mod spoken;
 
 use dozvon_tests::capture::requests;
 use dozvon_tests::gateway::{Engine, Gateway};

@@ -16,4 +16,5 @@ mod reliable;
 mod run;
 mod streams;
 mod threats;
+mod two_carriers;
 mod webhooks;

@@ -1,10 +1,11 @@
 //! kill -9 while phones ring and letters leave: what was accepted is kept, what rings is cancelled,
 //! nobody is dialled twice.
 
-mod mail;
-
+mod calls;
 mod disk;
 mod faults;
+mod load;
+mod mail;
 mod texts;
 
 use std::collections::BTreeMap;

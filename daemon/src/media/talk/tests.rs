@@ -239,3 +239,24 @@ fn reports_count_what_left_and_the_last_one_says_bye() {
     assert_eq!(bench.talk.farewell(bench.now, &mut bytes), Some(*to));
     assert_eq!(bytes[bytes.len() - 8..bytes.len() - 6], [0x81, 203]);
 }
+
+#[test]
+fn reports_tell_what_came_and_who_says_nothing_sends_a_receivers_report() {
+    let mut bench = Bench::new(Codec::Pcma);
+    for n in (0..50_u16).filter(|n| *n != 20) {
+        let builder = rtp_rs::RtpPacketBuilder::new().payload_type(8).ssrc(9).payload(&[0; 160]);
+        let builder = builder.sequence(Seq::from(n)).timestamp(u32::from(n) * 160);
+        bench.talk.handle_rtp(bench.now, address(PEER), &builder.build().unwrap());
+        bench.run(ms(20));
+    }
+    bench.run(Duration::from_secs(8));
+    let (_, report) = bench.rtcp.last().unwrap();
+    assert_eq!((report[0] & 31, report[1]), (1, 200));
+    assert_eq!((&report[28..32], &report[33..36]), (&[0, 0, 0, 9][..], &[0, 0, 1][..]));
+    assert_eq!(report[36..40], [0, 0, 0, 49]);
+    let held = RemoteMedia { direction: Direction::SendOnly, ..media(Codec::Pcma) };
+    bench.talk.change_media(bench.now, held);
+    bench.run(Duration::from_secs(30));
+    let (_, report) = bench.rtcp.last().unwrap();
+    assert_eq!((report[0] & 31, report[1], &report[8..12]), (1, 201, &[0, 0, 0, 9][..]));
+}
