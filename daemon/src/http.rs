@@ -18,6 +18,7 @@ pub mod list;
 pub mod messages;
 mod openapi;
 pub mod own_codes;
+pub mod proofs;
 pub mod query;
 mod rate;
 pub mod redirects;
@@ -48,6 +49,9 @@ pub fn router(app: &App) -> Router {
         .routes(routes!(directory::csv::export, directory::csv::import))
         .routes(routes!(sign_ins::create))
         .routes(routes!(sign_ins::get))
+        .routes(routes!(sign_ins::entry::password))
+        .routes(routes!(sign_ins::entry::new_password))
+        .routes(routes!(proofs::redeem))
         .routes(routes!(messages::create, messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(messages::preview::create))

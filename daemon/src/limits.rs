@@ -6,6 +6,7 @@ use config::Limits;
 use dialplans::E164;
 
 use crate::email_address::EmailAddress;
+use crate::ids::{SignInId, UserId};
 use crate::store::{Limit, LimitReached, LimitRule, LimitSubject, LimitUse};
 use crate::verification::model::{Channel, Client};
 
@@ -19,12 +20,24 @@ const FLASH_CALL: &str = "flash_call";
 const FAILED_CHECK: &str = "failed_check";
 /// Wrong long codes for one number or mailbox.
 const FAILED_LONG_CHECK: &str = "failed_long_check";
+/// Passwords tried in one sign-in.
+const PASSWORD_TRY: &str = "password_try";
+/// Wrong passwords of one user.
+const WRONG_PASSWORD: &str = "wrong_password";
+/// A proof that is spent.
+const PROOF: &str = "proof";
 /// A device proved a number or mailbox.
 const KNOWN_DEVICE: &str = "known_device";
 /// Wrong codes by one account, address or device.
 const FAILED_GUESS: &str = "failed_guess";
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Passwords that one sign-in takes, over more than it lives.
+const PASSWORD_TRIES: LimitRule = LimitRule { max: 5, window: Duration::from_secs(3600) };
+
+/// Wrong passwords that a user bears: NIST SP 800-63B-4 wants at most 100 in a row.
+const WRONG_PASSWORDS: LimitRule = LimitRule { max: 30, window: DAY };
 
 /// How long a device that proved a number or mailbox is known there: strangers' wrong codes do not
 /// keep its owner out.
@@ -58,6 +71,8 @@ pub enum LimitKind {
     FlashCallClosed,
     /// Written and spoken codes to a number or mailbox are closed after wrong ones.
     LongCodesClosed,
+    /// A user was tried with too many wrong passwords.
+    WrongPasswords,
     /// The account, address or device presented too many wrong codes.
     FailedChecks,
 }
@@ -70,6 +85,7 @@ impl LimitKind {
             Self::Sends => "number_limit",
             Self::FlashCallClosed => "flash_call_closed",
             Self::LongCodesClosed => "codes_closed",
+            Self::WrongPasswords => "too_many_passwords",
             Self::FailedChecks => "too_many_failed_checks",
         }
     }
@@ -211,6 +227,42 @@ fn known_device(guesser: Guesser<'_>, at: LimitSubject, limit_use: LimitUse) -> 
     Some(Limit { scope: KNOWN_DEVICE, subject, rules: vec![KNOWN], limit_use })
 }
 
+/// What a password must find room in: the try is counted before it is looked at.
+pub fn for_password(sign_in: SignInId, user: UserId, guesser: Guesser<'_>) -> Vec<Limit> {
+    let mut all = tries_of(sign_in);
+    all.push(wrong_passwords_of(user, LimitUse::Look));
+    all.extend(failed_checks_of(guesser, LimitUse::Look));
+    all
+}
+
+/// The tries of one sign-in.
+pub fn tries_of(sign_in: SignInId) -> Vec<Limit> {
+    let (subject, limit_use) = (LimitSubject::SignIn(sign_in), LimitUse::Take);
+    vec![Limit { scope: PASSWORD_TRY, subject, rules: vec![PASSWORD_TRIES], limit_use }]
+}
+
+/// What a wrong password is counted for.
+pub fn for_wrong_password(user: UserId, guesser: Guesser<'_>) -> Vec<Limit> {
+    let mut all = failed_checks_of(guesser, LimitUse::Count);
+    all.push(wrong_passwords_of(user, LimitUse::Count));
+    all
+}
+
+fn wrong_passwords_of(user: UserId, limit_use: LimitUse) -> Limit {
+    let subject = LimitSubject::User(user);
+    Limit { scope: WRONG_PASSWORD, subject, rules: vec![WRONG_PASSWORDS], limit_use }
+}
+
+/// A proof is spent once in the time that it lives.
+pub fn of_proof(id: u128, ttl: Duration) -> Limit {
+    Limit {
+        scope: PROOF,
+        subject: LimitSubject::Proof(id),
+        rules: vec![LimitRule { max: 1, window: ttl }],
+        limit_use: LimitUse::Take,
+    }
+}
+
 fn failed_checks_of(guesser: Guesser<'_>, limit_use: LimitUse) -> Vec<Limit> {
     let account = guesser.account.to_owned();
     let limit = |subject, rules: &[LimitRule]| Limit {
@@ -262,6 +314,7 @@ pub fn kind(reached: &LimitReached) -> LimitKind {
         SEND if ![MINUTE, DAY].contains(&reached.rule.window) => LimitKind::BetweenSends,
         FAILED_CHECK => LimitKind::FlashCallClosed,
         FAILED_LONG_CHECK => LimitKind::LongCodesClosed,
+        PASSWORD_TRY | WRONG_PASSWORD => LimitKind::WrongPasswords,
         FAILED_GUESS => LimitKind::FailedChecks,
         _ => LimitKind::Sends,
     }

@@ -160,6 +160,7 @@ pub struct Keys {
     number: HmacKey,
     line: HmacKey,
     call: HmacKey,
+    proof: HmacKey,
     seal: SealKey,
     /// Keys that were replaced: they open what they sealed and match codes that are still open.
     old: Vec<OldKeys>,
@@ -212,6 +213,7 @@ impl Keys {
             number: hmac("number-hmac/v1"),
             line: hmac("line/v1"),
             call: hmac("call-id/v1"),
+            proof: hmac("proof/v1"),
             seal: SealKey { check, name, cipher },
             old: Vec::new(),
         }
@@ -268,6 +270,17 @@ impl Keys {
             hmac.update(part);
         }
         hmac.finalize().into_bytes().into()
+    }
+
+    /// What makes an id a proof of an account.
+    pub fn proof_mark(&self, account: &str, id: &str) -> [u8; 32] {
+        // Neither holds a NUL.
+        mac(&self.proof, &[account.as_bytes(), &[0], id.as_bytes()])
+    }
+
+    /// Whether this is the mark of an id, in constant time.
+    pub fn proof_matches(&self, account: &str, id: &str, mark: &[u8]) -> bool {
+        self.proof_mark(account, id).as_slice().ct_eq(mark).into()
     }
 
     /// From which the wire's identifiers of a call derive.

@@ -138,7 +138,7 @@ fn workflow(section: &Section<'_>, faults: &mut Faults) -> Option<Vec<WorkflowSt
     let mut steps: Vec<WorkflowStep> = Vec::new();
     for value in values? {
         let Some(step) = step(section, value, faults) else { continue };
-        let has_long_codes = step.channel == Channel::Sms;
+        let has_long_codes = matches!(step.channel, Channel::Sms | Channel::Voice | Channel::Email);
         if section.name == PASSWORD_RESET && !has_long_codes {
             wants_long_codes(Some(value.span), faults);
         }

@@ -1,5 +1,7 @@
 //! `/v1/sign-ins`: from what somebody typed to the channels that this user may choose.
 
+pub mod entry;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;

@@ -9,6 +9,7 @@ mod inbound;
 mod lives;
 mod operators;
 mod redirects;
+mod passwords;
 mod refusals;
 mod sends;
 mod smpp;

@@ -218,10 +218,11 @@ pub(super) async fn check(
         Idempotent::Replayed(response) => return Ok(reply::replayed(response)),
         Idempotent::Go(guard, idempotency) => (guard, idempotency),
     };
+    let keys = app.keys().clone();
     let idempotency = idempotency.map(|begun| {
-        begun.render(|(verification, answer)| {
+        begun.render(move |(verification, answer)| {
             let valid = matches!(answer, Answer::Checked { valid: true });
-            Some(reply::rendered(StatusCode::OK, &CheckView::new(verification, valid)))
+            Some(reply::rendered(StatusCode::OK, &CheckView::new(&keys, verification, valid)))
         })
     });
     let task_app = app.clone();
@@ -233,7 +234,7 @@ pub(super) async fn check(
         Accepted::Replayed(response) => Ok(reply::replayed(response)),
         Accepted::Done(_, Some(response)) => Ok(reply::stored(response)),
         Accepted::Done(checked, None) => {
-            let view = CheckView::new(&checked.verification, checked.valid);
+            let view = CheckView::new(app.keys(), &checked.verification, checked.valid);
             Ok(reply::json(StatusCode::OK, &view))
         }
     }

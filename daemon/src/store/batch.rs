@@ -105,7 +105,9 @@ impl Needs {
                 self.redirects.insert(task.ask.key);
             }
             Request::EndLetter(task) => self.messages.extend(task.ask.message_id),
+            Request::Take(task) => self.limits.extend(&task.ask.hashes),
             Request::CreateSignIn(_)
+            | Request::EndSignIn(_)
             | Request::Unallocated(_)
             | Request::CreateApiKey(_)
             | Request::ChangeDelivery(_)

@@ -10,7 +10,8 @@ use crate::email_address::EmailAddress;
 use crate::ids::{SignInId, UserId, VerificationId};
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::convert::{Table, int};
-use crate::store::request::{Request, UserAsk};
+use crate::store::limit::{Limit, LimitReached};
+use crate::store::request::{Request, TakeAsk, UserAsk};
 use crate::store::row::{SignInRow, UserRow};
 use crate::store::sql_types::Key;
 use crate::store::view::Cursor;
@@ -354,6 +355,17 @@ impl Store {
     /// Stores a sign-in that begins.
     pub async fn create_sign_in(&self, sign_in: &SignIn) -> Result<(), StoreError> {
         self.ask(|task| Request::CreateSignIn(Box::new(task)), sign_in.clone()).await
+    }
+
+    /// Ends a sign-in that is open, without a verification.
+    pub async fn end_sign_in(&self, id: SignInId, status: SignInStatus) -> Result<(), StoreError> {
+        self.ask(Request::EndSignIn, (id, status)).await
+    }
+
+    /// Takes from limits, all or none. Answers the first that has no room.
+    pub async fn take_limits(&self, limits: &[Limit]) -> Result<Option<LimitReached>, StoreError> {
+        let ask = TakeAsk::new(&self.0.keys, limits);
+        self.ask(|task| Request::Take(Box::new(task)), ask).await
     }
 
     /// One sign-in; `None`: not there or not for `who`.

@@ -7,6 +7,7 @@ use dialplans::E164;
 
 use crate::clock::Timestamp;
 use crate::email_address::EmailAddress;
+use crate::ids::{SignInId, UserId};
 
 /// Whom a limit counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,12 @@ pub enum LimitSubject {
     Address(String, IpAddr),
     /// An end user's device, within an account.
     Device(String, String),
+    /// A sign-in.
+    SignIn(SignInId),
+    /// A user of the directory.
+    User(UserId),
+    /// What ended in a proof, by the number of its id.
+    Proof(u128),
     /// What a device, within an account, has to do with a number or mailbox.
     DeviceAt(String, String, Box<Self>),
 }
@@ -112,6 +119,9 @@ impl LimitSubject {
             Self::Device(account, device) => {
                 [b"device".to_vec(), account.clone().into(), device.clone().into()]
             }
+            Self::SignIn(id) => [b"sign_in".to_vec(), id.0.to_be_bytes().into(), Vec::new()],
+            Self::User(id) => [b"user".to_vec(), id.0.to_be_bytes().into(), Vec::new()],
+            Self::Proof(id) => [b"proof".to_vec(), id.to_be_bytes().into(), Vec::new()],
             Self::DeviceAt(account, device, at) => {
                 let [kind, value, more] = at.parts();
                 // None of the parts holds a NUL.

@@ -3,14 +3,14 @@
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
-use crate::ids::{UserId, VerificationId};
+use crate::ids::{SignInId, UserId, VerificationId};
 use crate::secrets::Keys;
 use crate::store::StoreError;
 use crate::store::api_key::ApiKeyId;
-use crate::store::directory::{PutUsers, SignIn, UsersPut};
+use crate::store::directory::{PutUsers, SignIn, SignInStatus, UsersPut};
 use crate::store::idempotency::Idempotency;
 use crate::store::inbound::{Given, ReceivePartAsk, SettleParts};
-use crate::store::limit::Limit;
+use crate::store::limit::{Limit, LimitReached};
 use crate::store::message::{
     ChangeMessage, ChangePart, CreateMessage, MessageChanged, MessageCreated,
 };
@@ -74,6 +74,8 @@ pub(crate) enum Request {
     PutUsers(Box<Task<UserAsk, UsersPut>>),
     DeleteUser(Task<(Who, UserId), bool>),
     CreateSignIn(Box<Task<SignIn, ()>>),
+    EndSignIn(Task<(SignInId, SignInStatus), ()>),
+    Take(Box<Task<TakeAsk, Option<LimitReached>>>),
     Chore(Task<Chore, ChoreReport>),
     Ping(Task<(), ()>),
 }
@@ -102,6 +104,8 @@ impl Request {
             Self::PutUsers(task) => task.finish(failure),
             Self::DeleteUser(task) => task.finish(failure),
             Self::CreateSignIn(task) => task.finish(failure),
+            Self::EndSignIn(task) => task.finish(failure),
+            Self::Take(task) => task.finish(failure),
             Self::Chore(task) => task.finish(failure),
             Self::Ping(task) => task.finish(failure),
         }
@@ -141,6 +145,20 @@ pub(crate) fn limit_hash(keys: &Keys, limit: &Limit) -> Key {
         keys.text_hmac("limit", &[&kind, &first, &second]),
         keys.text_hmac("limit-scope", &[limit.scope.as_bytes()]),
     )
+}
+
+/// Limits to take from, with the hashes of their rows.
+#[derive(Debug)]
+pub(crate) struct TakeAsk {
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) hashes: Vec<Key>,
+}
+
+impl TakeAsk {
+    pub(crate) fn new(keys: &Keys, limits: &[Limit]) -> Self {
+        let hashes = limits.iter().map(|limit| limit_hash(keys, limit)).collect();
+        Self { limits: limits.to_vec(), hashes }
+    }
 }
 
 /// A verification to store, with the hashes of what has to be looked up.

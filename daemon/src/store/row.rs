@@ -404,7 +404,7 @@ row! {
         sign_in_id: SignInId,
         status: String,
         ended_at: Timestamp,
-        verification_id: VerificationId,
+        verification_id: Option<VerificationId>,
     }
 }
 

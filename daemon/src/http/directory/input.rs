@@ -16,7 +16,7 @@ const ADDRESS_LIMIT: usize = 254;
 const LOGIN_LIMIT: usize = 64;
 const WORD_LIMIT: usize = 64;
 /// Shortest and longest password, in characters.
-const PASSWORD: TextRule = TextRule { min: 8, max: 128, lines: false };
+pub const PASSWORD: TextRule = TextRule { min: 8, max: 128, lines: false };
 
 /// The body of `POST` and `PATCH`.
 #[derive(Debug, utoipa::ToSchema)]

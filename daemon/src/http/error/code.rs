@@ -77,6 +77,10 @@ codes! {
         "It was approved, failed, expired, canceled, locked or superseded; its status says which.";
     SignInEnded CONFLICT "sign-in-ended" "The sign-in has ended"
         "It was completed, failed or expired; its status says which.";
+    ProofSpent CONFLICT "proof-spent" "The proof was spent before"
+        "A proof says once what was proved.";
+    TooManyPasswords TOO_MANY_REQUESTS "too-many-passwords" "Too many wrong passwords"
+        "This user, account, address or device was tried with too many wrong passwords.";
     UserConflict CONFLICT "user-conflict" "The user clashes with another"
         "Another user has this number, mailbox or login, or the user was changed in the meantime.";
     BodyTooLarge PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"

@@ -147,6 +147,7 @@ impl From<LimitReached> for Problem {
             LimitKind::Sends => Code::NumberLimit,
             LimitKind::FlashCallClosed => Code::FlashCallClosed,
             LimitKind::LongCodesClosed => Code::CodesClosed,
+            LimitKind::WrongPasswords => Code::TooManyPasswords,
             LimitKind::FailedChecks => Code::TooManyFailedChecks,
         };
         Self::new(code).retry_at(reached.retry_at).limited_by(reached.scope, reached.rule)

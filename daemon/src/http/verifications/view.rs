@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
+use crate::directory::proof;
 use crate::http::call_view::{TimelineView, timeline};
+use crate::secrets::Keys;
 use crate::verification::model::{
     Call, CallState, Proved, Step, StoredNumber, StoredTarget, Verification, VerificationStatus,
 };
@@ -186,6 +188,10 @@ pub struct CheckView {
     /// mailbox proves `email`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proved: Option<&'static str>,
+    /// What a backend may spend once at `/v1/proofs/redeem`, within ten minutes; only where
+    /// `valid`, of a sign-in or a `password_reset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 impl VerificationView {
@@ -226,9 +232,11 @@ impl VerificationView {
 
 impl CheckView {
     /// Shows what a check came to.
-    pub fn new(verification: &Verification, valid: bool) -> Self {
+    pub fn new(keys: &Keys, verification: &Verification, valid: bool) -> Self {
+        let proof = valid.then(|| proof::of_verification(keys, verification)).flatten();
         Self {
             valid,
+            proof,
             id: verification.verification_id.to_string(),
             live: verification.live,
             version: verification.version,

@@ -1,11 +1,12 @@
 //! Users and sign-ins of a batch.
 
-use crate::ids::UserId;
+use crate::ids::{SignInId, UserId};
 use crate::store::batch::Plan;
 use crate::store::directory::{
-    IdentifierKind, PutUsers, SignInStatus, User, UserFault, UserFaultCause, UsersPut,
+    IdentifierKind, PutUsers, SignIn, SignInStatus, User, UserFault, UserFaultCause, UsersPut,
 };
-use crate::store::request::UserAsk;
+use crate::store::limit::LimitReached;
+use crate::store::request::{TakeAsk, UserAsk};
 use crate::store::row::{SignInEndRow, UserRow};
 use crate::store::sql_types::Key;
 use crate::store::view::Who;
@@ -63,6 +64,36 @@ impl Plan<'_> {
         true
     }
 
+    /// Takes from limits, all or none; the one that has no room.
+    pub(super) fn take(&mut self, ask: &TakeAsk) -> Option<LimitReached> {
+        let reached = self.reached(&ask.limits, &ask.hashes);
+        if reached.is_none() {
+            self.count(&ask.limits, &ask.hashes, false);
+        }
+        reached
+    }
+
+    /// A sign-in begins.
+    pub(super) fn create_sign_in(&mut self, sign_in: &SignIn) -> Option<()> {
+        let row = sign_in.to_row(self.keys, self.rng);
+        self.writes.sign_ins.push(row);
+        Some(())
+    }
+
+    /// A sign-in that is open ends without a verification.
+    pub(super) fn end_sign_in_as(
+        &mut self,
+        (sign_in_id, status): (SignInId, SignInStatus),
+    ) -> Option<()> {
+        self.writes.sign_ins_ended.push(SignInEndRow {
+            sign_in_id,
+            status: status.as_str().to_owned(),
+            ended_at: self.now,
+            verification_id: None,
+        });
+        Some(())
+    }
+
     /// The sign-in that a verification was made for ends with it, in the same transaction.
     pub(super) fn end_sign_in(&mut self, verification: &Verification) {
         let Some(sign_in_id) = verification.sign_in_id else { return };
@@ -76,7 +107,7 @@ impl Plan<'_> {
             sign_in_id,
             status: status.as_str().to_owned(),
             ended_at: self.now,
-            verification_id: verification.verification_id,
+            verification_id: Some(verification.verification_id),
         });
     }
 }

@@ -190,11 +190,7 @@ impl<'a> Plan<'a> {
                 }
                 Request::RevokeApiKey(task) => {
                     let (id, at) = &task.ask;
-                    let row = self.api_keys.get_mut(id.as_str());
-                    task.answer = Some(row.is_some());
-                    if let Some(row) = row {
-                        row.revoked_at.get_or_insert(*at);
-                    }
+                    task.answer = Some(self.revoke_api_key(id.as_str(), *at));
                 }
                 Request::TouchApiKey(task) => {
                     let (id, at) = &task.ask;
@@ -208,16 +204,20 @@ impl<'a> Plan<'a> {
                     let (who, user_id) = &task.ask;
                     task.answer = Some(self.delete_user(who, *user_id));
                 }
-                Request::CreateSignIn(task) => {
-                    let row = task.ask.to_row(self.keys, self.rng);
-                    self.writes.sign_ins.push(row);
-                    task.answer = Some(());
-                }
+                Request::CreateSignIn(task) => task.answer = self.create_sign_in(&task.ask),
+                Request::EndSignIn(task) => task.answer = self.end_sign_in_as(task.ask),
+                Request::Take(task) => task.answer = Some(self.take(&task.ask)),
                 // The database says what it did; see the backends.
                 Request::Chore(task) => self.writes.chore = Some(task.ask),
                 Request::Ping(task) => task.answer = Some(()),
             }
         }
+    }
+
+    /// False: there is no such key.
+    fn revoke_api_key(&mut self, id: &str, at: Timestamp) -> bool {
+        let row = self.api_keys.get_mut(id);
+        row.map(|row| row.revoked_at.get_or_insert(at)).is_some()
     }
 
     /// What has to be written, and the versions to tell afterwards.
@@ -461,12 +461,12 @@ impl<'a> Plan<'a> {
         Some(response)
     }
 
-    fn reached(&self, limits: &[Limit], hashes: &[Key]) -> Option<LimitReached> {
+    pub(super) fn reached(&self, limits: &[Limit], hashes: &[Key]) -> Option<LimitReached> {
         Limit::first_reached(self.now, limits, |at| self.limits.get(hashes.get(at)?))
     }
 
     /// `approved`: by a check that approves, which other limits count than everything else.
-    fn count(&mut self, limits: &[Limit], hashes: &[Key], approved: bool) {
+    pub(super) fn count(&mut self, limits: &[Limit], hashes: &[Key], approved: bool) {
         let counted = limits.iter().zip(hashes);
         for (limit, &hash) in counted.filter(|(limit, _)| limit.limit_use.counts(approved)) {
             let log = self.limits.entry(hash).or_default();
