@@ -1,5 +1,6 @@
 //! A backend that takes the events of webhooks.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -111,12 +112,11 @@ impl Backend {
         let waited = posted.wait_for(|posted| condition(posted));
         let arrived = tokio::time::timeout(limit, waited).await.is_ok_and(|seen| seen.is_ok());
         let posted = self.posted();
-        let kinds = || posted.iter().map(|post| post.event()["type"].to_string()).collect();
-        assert!(
-            arrived,
-            "no {what} in {limit:?}: {:?}",
-            Vec::<String>::from_iter::<Vec<_>>(kinds())
-        );
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for post in &posted {
+            *kinds.entry(post.event()["type"].to_string()).or_default() += 1;
+        }
+        assert!(arrived, "no {what} in {limit:?}: {kinds:?}");
         posted
     }
 }

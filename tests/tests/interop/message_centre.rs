@@ -12,13 +12,13 @@ use dozvon_tests::smpp_centre::{Behaviour, Centre, End, Submit};
 use serde_json::{Value, json};
 
 /// How many texts are relayed, and to how many numbers a code goes among them.
-const TEXTS: usize = 2_000;
+const TEXTS: usize = 1_000;
 const LONG_TEXTS: usize = 10_000;
-const CODES: usize = 200;
+const CODES: usize = 100;
 /// Requests under way at one time.
 const CLIENTS: usize = 32;
 /// From the last request to the last end.
-const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT: Duration = Duration::from_secs(700);
 const LINK: &str = "window = 50\nthroughput = 10000\nsender = \"EXAMPLE\"\n";
 
 /// The number of a relayed text and of a code, as the wire has it.

@@ -28,8 +28,8 @@ const GOOD_LIFE: Duration = Duration::from_secs(60);
 /// goes on saying so.
 const FIRST_THROTTLE: Duration = Duration::from_millis(100);
 const LONGEST_THROTTLE: Duration = Duration::from_secs(10);
-/// A moment that is as near is now, for who cannot wait.
-const NEAR: Duration = Duration::from_secs(1);
+/// One place in so many of the window is kept for codes, which are of use only at once.
+const KEPT_FOR_CODES: usize = 5;
 /// The ports of message centres, in clear and under TLS.
 const PORT: u16 = 2775;
 const TLS_PORT: u16 = 3550;
@@ -40,6 +40,8 @@ pub(crate) struct Link(Arc<Door>);
 
 struct Door {
     window: Arc<Semaphore>,
+    /// What of the window who can wait may fill: the rest is kept for codes.
+    patient: Arc<Semaphore>,
     pace: Mutex<Pace>,
     bound: watch::Receiver<bool>,
     orders: mpsc::Sender<Order>,
@@ -60,6 +62,15 @@ impl Pace {
         let moment = self.next.max(now);
         self.next = moment + self.interval;
         moment
+    }
+
+    /// At once, and everybody after it later; `None`: the link rests.
+    fn take_first(&mut self, now: Instant) -> Option<Instant> {
+        if self.rests_until > now {
+            return None;
+        }
+        self.next = self.next.max(now) + self.interval;
+        Some(now)
     }
 
     /// Answers of one window come together: they slow it down once.
@@ -88,28 +99,26 @@ impl Link {
                 // The link's task has ended with the process.
                 std::future::pending::<()>().await;
             }
-            let window = self.0.window.clone();
-            let permit = window.acquire_owned().await.expect("a window is never closed");
+            let mut permits = Vec::with_capacity(2);
+            for room in [&self.0.patient, &self.0.window] {
+                let permit = room.clone().acquire_owned().await;
+                permits.push(permit.expect("a window is never closed"));
+            }
             self.moment().await;
             if *bound.borrow_and_update() {
-                let moment = Instant::now();
-                return Slot { link: self.clone(), moment, _permit: permit };
+                return Slot { link: self.clone(), moment: Instant::now(), _permits: permits };
             }
         }
     }
 
-    /// A place at once; `None`: the link is down, throttled or full.
+    /// A place at once, before all who wait; `None`: the link is down, throttled or full.
     pub(super) fn try_reserve(&self) -> Option<Slot> {
         let permit = self.0.window.clone().try_acquire_owned().ok()?;
         if !*self.0.bound.borrow() {
             return None;
         }
-        let now = Instant::now();
-        let moment = self.pace(|pace| {
-            let is_near = pace.rests_until <= now && pace.next <= now + NEAR;
-            is_near.then(|| pace.take(now))
-        })?;
-        Some(Slot { link: self.clone(), moment, _permit: permit })
+        let moment = self.pace(|pace| pace.take_first(Instant::now()))?;
+        Some(Slot { link: self.clone(), moment, _permits: vec![permit] })
     }
 
     /// Waits for a moment of its own, and for the end of a rest.
@@ -135,7 +144,7 @@ pub(super) struct Slot {
     link: Link,
     /// When its pace lets it leave.
     moment: Instant,
-    _permit: OwnedSemaphorePermit,
+    _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Slot {
@@ -194,8 +203,10 @@ pub(super) fn door(
         throttle: Duration::ZERO,
         rests_until: now,
     };
-    let window = Arc::new(Semaphore::new(usize::from(settings.window)));
-    Link(Arc::new(Door { window, pace: Mutex::new(pace), bound, orders }))
+    let places = usize::from(settings.window);
+    let window = Arc::new(Semaphore::new(places));
+    let patient = Arc::new(Semaphore::new(places - places / KEPT_FOR_CODES));
+    Link(Arc::new(Door { window, patient, pace: Mutex::new(pace), bound, orders }))
 }
 
 async fn keep(parts: LinkParts, mut orders: mpsc::Receiver<Order>, bound: watch::Sender<bool>) {
@@ -328,5 +339,33 @@ mod tests {
         assert_eq!(moments, [now, now + interval, now + interval * 2]);
         let later = now + Duration::from_secs(1);
         assert_eq!(pace.take(later), later, "what was not used is not saved up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_finds_a_place_and_a_moment_before_all_texts_that_wait() {
+        let text = "[trunks.n]\ntargets = [\"10.0.0.1\"]\n[smpp.c]\nhost = \"10.0.0.2\"\n\
+                    system_id = \"d\"\nthroughput = 1\nwindow = 10\n";
+        let config = config::parse(&[config::Source { name: "t", text }]).unwrap().config;
+        let (_bound, is_bound) = watch::channel(true);
+        let (orders, _waiting) = mpsc::channel(1);
+        let link = door(config.smpp.values().next().unwrap(), is_bound, orders);
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                let link = link.clone();
+                tokio::spawn(async move { link.reserve().await })
+            })
+            .collect();
+        // The first has left, and eight wait for moments that are seconds apart.
+        tokio::task::yield_now().await;
+        let now = Instant::now();
+        let codes = [link.try_reserve(), link.try_reserve(), link.try_reserve()];
+        let moments = codes.each_ref().map(|slot| slot.as_ref().map(|slot| slot.moment));
+        assert_eq!(moments, [Some(now), Some(now), None], "two of ten places are kept");
+        drop(codes);
+        for slot in waiting {
+            drop(slot.await.unwrap());
+        }
+        // Twenty texts and two codes, one a second.
+        assert_eq!(now.elapsed(), Duration::from_secs(21));
     }
 }
