@@ -510,7 +510,7 @@ impl Files {
     }
 
     async fn make_key(&self, account: &str) -> String {
-        let scopes = ["--scopes", "verify,messages,calls,directory"];
+        let scopes = ["--scopes", "verify,messages,calls,calls:own_codes,directory"];
         let mut process = Process::start(
             binary(),
             ["keys", "create", "--account", account].into_iter().chain(scopes),

@@ -50,10 +50,10 @@ async fn nothing_that_is_written_holds_a_secret(engine: Engine) {
 }
 
 /// Searches the database's columns, the files, the log and the metrics.
-async fn look(gateway: &Gateway, secrets: &Canary, when: &str) {
+pub(crate) async fn look(gateway: &Gateway, secrets: &Canary, when: &str) {
     let scan = secrets.scan_database(gateway.database_url()).await;
     assert!(
-        scan.columns > 30 && scan.values > CALLS && scan.files > 0,
+        scan.columns > 30 && scan.values > 10 && scan.files > 0,
         "{when}: little to search: {scan:?}"
     );
     assert_eq!(scan.hits, Vec::<String>::new(), "{when}");

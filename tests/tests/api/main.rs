@@ -5,6 +5,7 @@ mod bad_requests;
 mod callers;
 mod canary;
 mod checks_at_once;
+mod every_channel;
 mod people;
 mod reload;
 mod spoken;

@@ -37,12 +37,12 @@ impl Carrier {
     }
 
     /// What a handset shows of the first text that it gets.
-    async fn text(&self, number: &str) -> String {
+    pub(crate) async fn text(&self, number: &str) -> String {
         self.told("text", ("called", number), "text").await
     }
 
     /// The number that a handset shows when it is called.
-    async fn caller(&self, number: &str) -> String {
+    pub(crate) async fn caller(&self, number: &str) -> String {
         self.told("invited", ("called", number), "caller_id").await
     }
 

@@ -18,6 +18,8 @@ const TEXTS: usize = 10;
 /// So many have left when it is killed.
 const UNDER_WAY: usize = 6;
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long each answer takes: so long that a kill comes before it.
+const DELAY: Duration = Duration::from_millis(1_500);
 
 /// What one life of the daemon was asked for: number and id.
 #[derive(Default)]
@@ -26,8 +28,8 @@ struct Asked {
     codes: Vec<(String, String)>,
 }
 
-/// Asks for texts and codes without waiting; what was answered before the kill counts.
-fn ask(gateway: &Gateway, time: usize) -> tokio::task::JoinSet<Option<(bool, String, String)>> {
+/// Asks for texts and codes at once.
+fn ask(gateway: &Gateway, time: usize) -> tokio::task::JoinSet<(bool, String, String)> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..TEXTS * 2 {
         let (api, is_code) = (gateway.api().clone(), n % 2 == 0);
@@ -37,18 +39,17 @@ fn ask(gateway: &Gateway, time: usize) -> tokio::task::JoinSet<Option<(bool, Str
                 true => ("/v1/verifications", json!({"to": number, "channels": ["sms"]})),
                 false => ("/v1/messages", json!({"to": number, "text": "Hello"})),
             };
-            let body = body.to_string().into_bytes();
-            let answer = api.try_send(hyper::Method::POST, path, &[], body).await.ok()?;
-            let id = answer.json()["id"].as_str()?.to_owned();
-            Some((is_code, number, id))
+            let answer = api.post(path, &body).await.json();
+            let id = answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+            (is_code, number, id)
         });
     }
     tasks
 }
 
-async fn asked(tasks: tokio::task::JoinSet<Option<(bool, String, String)>>) -> Asked {
+async fn asked(tasks: tokio::task::JoinSet<(bool, String, String)>) -> Asked {
     let mut asked = Asked::default();
-    for (is_code, number, id) in tasks.join_all().await.into_iter().flatten() {
+    for (is_code, number, id) in tasks.join_all().await {
         if is_code { &mut asked.codes } else { &mut asked.texts }.push((number, id));
     }
     asked
@@ -89,18 +90,17 @@ async fn codes_end(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_texts_leave_over_smpp_each_ends_and_no_code_leaves_twice() {
-    let behaviour = Behaviour { delay: Duration::from_millis(150), ..Behaviour::default() };
+    let behaviour = Behaviour { delay: DELAY, ..Behaviour::default() };
     let Some(centre) = Centre::start(&behaviour).await else { return };
-    let section = centre.section("window = 10\nthroughput = 200\n");
+    let section = centre.section("window = 20\nthroughput = 200\n");
     let setup = Setup::new(Engine::Sqlite).static_trunk("north", nowhere()).with(&section);
     let mut gateway = Gateway::start(setup).await;
     let (mut lives, mut duplicates, mut interrupted) = (Vec::new(), 0, 0);
     for time in 0..TIMES {
         let before = centre.record().len();
-        let tasks = ask(&gateway, time);
+        lives.push(asked(ask(&gateway, time)).await);
         wait_for(|| centre.record().len() >= before + UNDER_WAY).await;
         gateway.kill().await;
-        lives.push(asked(tasks).await);
         gateway.start_again().await;
     }
     for Asked { texts, codes } in &lives {
@@ -130,18 +130,17 @@ async fn killed_while_texts_leave_over_smpp_each_ends_and_no_code_leaves_twice()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_texts_leave_over_sip_each_ends_and_no_code_leaves_twice() {
-    let phones = Phones::slow(Duration::from_millis(150)).await;
+    let phones = Phones::slow(DELAY).await;
     let setup = Setup::new(Engine::Sqlite).static_trunk("north", phones.address());
     let mut gateway = Gateway::start(setup).await;
     let (mut lives, mut duplicates, mut interrupted) = (Vec::new(), 0, 0);
     for time in 0..TIMES {
         let before = requests(&phones.messages(), "MESSAGE").len();
-        let tasks = ask(&gateway, time);
+        lives.push(asked(ask(&gateway, time)).await);
         let leaves = |messages: &[Captured]| requests(messages, "MESSAGE").len();
         let under_way = |messages: &[Captured]| leaves(messages) >= before + UNDER_WAY;
         phones.until(LIMIT, "texts under way", under_way).await;
         gateway.kill().await;
-        lives.push(asked(tasks).await);
         gateway.start_again().await;
     }
     for Asked { texts, codes } in &lives {
