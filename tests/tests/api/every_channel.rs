@@ -58,6 +58,8 @@ impl Stage {
         };
         let setup = Setup::new(engine)
             .static_trunk("north", carrier.address())
+            // Both stand at one address, so the word of both counts.
+            .with("cli_trusted = true\n")
             .static_trunk("outside", outside.local_addr().expect("it is bound"))
             .with(OURS)
             .with(&texts)
