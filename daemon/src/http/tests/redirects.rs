@@ -332,3 +332,26 @@ async fn a_restart_loses_no_letter_and_sends_no_redirected_text_to_the_phone() {
     crate::messages::recover(&bench.app).await.unwrap();
     assert!(post.is_empty());
 }
+
+#[tokio::test]
+async fn a_code_that_waits_for_the_mail_server_goes_on_after_a_restart_and_leaves_once() {
+    let mut post = Post::open().await;
+    let mut bench = bench(&post).await;
+    redirect(&mut bench, &mut post, "instead").await;
+    post.is_busy.store(true, Ordering::SeqCst);
+    let body = json!({"to": NUMBER, "channels": ["sms"], "locale": "en"});
+    let made = bench.post("/v1/verifications", body).await.expect(StatusCode::CREATED).json();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(made["steps"][0]["status"], "queued");
+    for _ in 0..2 {
+        bench.restart().await;
+        post.is_busy.store(false, Ordering::SeqCst);
+        crate::verification::recovery::recover(&bench.app).await.unwrap();
+        bench.until(id, |seen| seen["steps"][0]["status"] == "sent").await;
+    }
+    let said = code(&post.next().await.content);
+    assert!(post.is_empty() && bench.script.is_idle());
+    assert_eq!(bench.check(id, &said).await.json()["proved"], "email");
+    let (kinds, _) = audit(&bench).await;
+    assert_eq!(kinds, ["redirect.put", "redirect.used"]);
+}

@@ -1,5 +1,7 @@
 //! Texts from phones, as a message centre delivers them.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use rusmpp::CommandStatus;
 use rusmpp::pdus::DeliverSm;
@@ -9,8 +11,10 @@ use rusmpp::values::{DataCoding, EsmClass, MessagePayload, Ton};
 use serde_json::{Value, json};
 
 use super::bench::Bench;
+use crate::clock::Timestamp;
 use crate::messages::smpp;
 use crate::messages::smpp::tests::Centre;
+use crate::store::{Outgoing, Told};
 
 /// A number of the account, as a message centre writes it.
 const OURS: &str = "74951250000";
@@ -139,4 +143,31 @@ async fn what_is_no_text_or_for_nobody_is_refused_and_a_receipt_stays_a_receipt(
     assert_eq!(peer.deliver(vast).await, CommandStatus::EsmeRinvmsglen);
     assert_eq!(peer.receipt(PHONE, "77", "DELIVRD").await, CommandStatus::EsmeRok);
     assert_eq!(listed(&bench).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn webhooks_are_told_of_a_text_once_it_is_whole() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&centre.section()).await;
+    let mut peer = centre.accept().await;
+    let announce = |_now, told: Told<'_>| match told {
+        Told::Message(None, message) => vec![Outgoing {
+            webhook: "crm".to_owned(),
+            kind: "message.received",
+            body: message.text.clone().unwrap_or_default().into_bytes(),
+        }],
+        _ => Vec::new(),
+    };
+    bench.app.store().announce_with(Arc::new(announce));
+    let told = async || {
+        let deliveries =
+            bench.app.store().webhook_deliveries("crm", Timestamp(0), 10).await.unwrap();
+        deliveries.into_iter().map(|it| String::from_utf8(it.body).unwrap()).collect::<Vec<_>>()
+    };
+    for place in [1, 1, 2, 2] {
+        let words = ["one ", "two"][usize::from(place) - 1];
+        peer.deliver(part(PHONE, [7, 2, place], words, 0)).await;
+        let expected: &[&str] = if place == 2 { &["one two"] } else { &[] };
+        assert_eq!(told().await, expected);
+    }
 }
