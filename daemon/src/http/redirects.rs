@@ -3,7 +3,7 @@
 pub mod input;
 pub mod view;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dialplans::E164;
@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::directory;
 use super::error::{Code, Problem, ProblemBody};
 use super::list::{self, List, PageWish};
-use super::query::Parameters;
+use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::{ActingAccount, Scope};
 use crate::app::App;
@@ -40,7 +40,7 @@ use view::RedirectView;
 pub(super) async fn put(
     State(app): State<App>,
     caller: Caller,
-    Path(phone): Path<String>,
+    PathId(phone): PathId<String>,
     Json(body): Json,
 ) -> Result<Response, Problem> {
     caller.require(Scope::Redirects)?;
@@ -66,7 +66,7 @@ pub(super) async fn put(
 pub(super) async fn get(
     State(app): State<App>,
     caller: Caller,
-    Path(phone): Path<String>,
+    PathId(phone): PathId<String>,
 ) -> Result<Response, Problem> {
     caller.require(Scope::Redirects)?;
     let account = caller.account(&app)?;
@@ -88,7 +88,7 @@ pub(super) async fn get(
 pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller,
-    Path(phone): Path<String>,
+    PathId(phone): PathId<String>,
 ) -> Result<StatusCode, Problem> {
     caller.require(Scope::Redirects)?;
     let account = caller.account(&app)?;
