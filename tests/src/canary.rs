@@ -2,6 +2,7 @@
 
 mod unfold;
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
@@ -78,14 +79,12 @@ impl Canary {
             let spellings = self.spellings.iter().map(|(_, _, spelling)| spelling);
             AhoCorasick::new(spellings).expect("the spellings are few and short")
         });
-        let mut found = vec![false; self.spellings.len()];
-        for hit in search.find_overlapping_iter(bytes) {
-            found[hit.pattern().as_usize()] = true;
-        }
-        let spelled = self.spellings.iter().zip(found).filter(|(_, found)| *found);
-        let mut hits: Vec<_> = spelled
-            .map(|((index, name, _), _)| format!("{place}: secret {index} as {name}"))
-            .collect();
+        // Nearly every line has none, whatever the number of spellings.
+        let found = search.find_overlapping_iter(bytes).map(|hit| hit.pattern().as_usize());
+        let found: BTreeSet<usize> = found.collect();
+        let spelled = found.into_iter().map(|at| &self.spellings[at]);
+        let mut hits: Vec<_> =
+            spelled.map(|(index, name, _)| format!("{place}: secret {index} as {name}")).collect();
         for (prefix, length) in &self.number_prefixes {
             if has_number(bytes, prefix.as_bytes(), *length) {
                 hits.push(format!("{place}: a number {prefix}…"));
