@@ -86,8 +86,8 @@ const DIVERTED: Input = Input::Provisional(Signal::Diverted);
 
 /// State, input, next state, what is done.
 fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
-    use Cause::{CancelTimeout, Success, TransportError};
-    use Reason::{Diverted, HungUp, NoRing, RangEnough};
+    use Cause::{Success, TransportError};
+    use Reason::HungUp;
     let cancel = Step { cancel: true, ..NOTHING };
     let cancelled = Step { cancelled: true, ..cancel };
     let ringing = Step { ringing: true, ..NOTHING };
@@ -140,6 +140,16 @@ fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
     for state in ["cancelling", "cancelling, rang", "cancelling, hung up"] {
         rows.push((state, DIVERTED, "cancelling, diverted", NOTHING));
     }
+    rows.extend(unanswered_cancels());
+    rows.extend(ends());
+    rows
+}
+
+/// A CANCEL after which nothing comes any more.
+fn unanswered_cancels() -> Vec<(&'static str, Input, &'static str, Step)> {
+    use Cause::{CancelTimeout, TransportError};
+    use Reason::{Diverted, HungUp, NoRing, RangEnough};
+    let mut rows = Vec::new();
     for (state, reason, rang) in [
         ("cancelling", NoRing, false),
         ("cancelling, rang", RangEnough, true),
@@ -155,7 +165,6 @@ fn table() -> Vec<(&'static str, Input, &'static str, Step)> {
             Step { forget: true, ..over(TransportError) },
         ));
     }
-    rows.extend(ends());
     rows
 }
 
