@@ -18,6 +18,9 @@ use sip::CallOutcome;
 /// Seeds that once showed a fault, of the core or of the simulation.
 const ONCE_FAILED: &[u64] = &[58, 74, 86, 93, 103, 105, 114, 126, 142, 154, 190, 191];
 
+/// Storms that once left something behind.
+const STORMS_ONCE_FAILED: &[u64] = &[18_494, 68_573, 96_963];
+
 fn number_from(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -100,6 +103,14 @@ fn in_a_storm_of_everything_each_call_ends_once_and_nothing_is_left() {
         assert!(sum.talks > 100 && sum.refused > 1_000, "{sum:?}");
         assert!(sum.lies > 1_000 && sum.dead_names > 1_000 && sum.sleeps > 100, "{sum:?}");
         assert_eq!(sum.responses() as usize, storm::RESPONSES, "responses that INVITEs got");
+    }
+}
+
+#[test]
+fn storms_that_once_failed_keep_every_rule() {
+    let start = Instant::now();
+    for &seed in STORMS_ONCE_FAILED {
+        storm::play(start, seed).unwrap_or_else(|rule| panic!("storm {seed}: {rule}"));
     }
 }
 

@@ -9,7 +9,7 @@ use dozvon_tests::peers::{figure, skip};
 use dozvon_tests::phones::Phones;
 use tempfile::TempDir;
 
-use crate::faults::{STOP_LIMIT, place, verify};
+use crate::faults::{place, verify};
 
 /// Within it after there is room again, the daemon goes on.
 const ROOM_LIMIT: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ async fn a_full_disk_is_a_503_that_says_when_to_come_back_and_nothing_is_corrupt
         let seen = gateway.until_call_ended(id).await;
         assert_eq!(last_call(&seen)["outcome"], "rang", "{seen:#}");
     }
-    gateway.stop(STOP_LIMIT).await;
+    gateway.kill().await;
     let check = integrity(&url).await;
     assert_eq!(check, "ok");
 }

@@ -19,7 +19,7 @@ const PLACING: Duration = Duration::from_secs(8);
 /// Within it after the database is back, all that happened is written down.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 /// SIGTERM to exit.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(12);
+const STOP_LIMIT: Duration = Duration::from_secs(12);
 /// No request waits for a database that is away longer than this, on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 
