@@ -2,14 +2,13 @@
 
 mod writer;
 
-use dialplans::{DialFormat, PoolChoice};
+use dialplans::{DialFormat, PoolChoice, Route, TrunkOrder};
 use sip::{
     CallerIdHeader, Codec, DigestAlgorithm, External, HostPort, Privacy, Rel100, RingSignal,
     Target, Transport,
 };
 
 use crate::address::in_uri;
-use crate::config::Config;
 use crate::config::account::Account;
 use crate::config::database::{Database, OnOutage, Store};
 use crate::config::email::{Email, MailTls};
@@ -19,6 +18,7 @@ use crate::config::smpp::Smpp;
 use crate::config::tls::TrunkTls;
 use crate::config::trunk::{Offer, TransportChoice, Trunk};
 use crate::config::webhook::Webhook;
+use crate::config::{Config, Pool};
 use crate::read::smpp::{CONCATENATIONS, DATA_CODINGS};
 use crate::read::trunk::inbound::{CALLED, CALLER};
 use crate::read::trunk::offer::{CODECS, PRIVACY, REL100};
@@ -101,7 +101,15 @@ fn pools_and_routes(out: &mut Writer, config: &Config) {
     for route in &config.routes {
         out.route();
         out.text("prefix", &route.prefix.reveal().as_str());
-        out.texts("trunks", route.trunks.iter());
+        match route.order {
+            TrunkOrder::AsNamed => out.texts("trunks", route.trunks.iter()),
+            // A list would keep its order; what goes by priority is named by none, or by its group.
+            TrunkOrder::ByPriority => {
+                if let Some(group) = group_of(config, route) {
+                    out.text("group", &group);
+                }
+            }
+        }
         if let PoolChoice::Named(pools) = &route.pools {
             out.texts("pools", pools.iter());
         }
@@ -109,6 +117,23 @@ fn pools_and_routes(out: &mut Writer, config: &Config) {
             out.seconds("ring_limit", ring_limit);
         }
     }
+}
+
+/// The group whose trunks these are; `None`: they are all that may show the pools of the route.
+fn group_of<'c>(config: &'c Config, route: &Route) -> Option<&'c str> {
+    let may_show = |trunk: &&Trunk| {
+        let is_meant = |pool: &&Pool| match &route.pools {
+            PoolChoice::Any => true,
+            PoolChoice::Named(pools) => pools.contains(&pool.name),
+        };
+        config.pools.values().filter(is_meant).any(|pool| pool.trunks.contains(&trunk.name))
+    };
+    let shown: Vec<&Trunk> = config.trunks.values().filter(may_show).collect();
+    if shown.len() == route.trunks.len() {
+        return None;
+    }
+    let first = shown.iter().find(|trunk| route.trunks.contains(&trunk.name))?;
+    first.group.as_deref()
 }
 
 fn database(out: &mut Writer, database: &Database) {

@@ -249,6 +249,8 @@ fn a_route_of_a_group_takes_its_trunks_by_priority() {
     let names: Vec<String> =
         config(text).routes[0].trunks.iter().map(|trunk| trunk.to_string()).collect();
     assert_eq!(names, ["b", "a"]);
+    let again = config(&config::dump(&config(text)));
+    assert_eq!(again.routes, config(text).routes);
 }
 
 #[test]
