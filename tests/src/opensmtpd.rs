@@ -130,7 +130,8 @@ impl OpenSmtpd {
         let mut text = "table anybody { \"@\" = \"nobody\" }\n".to_owned();
         let mut filter = "";
         if is_greylisting {
-            text += "filter later phase rcpt-to match rcpt regex \".*\" reject \"451 4.7.1 Greylisted\"\n";
+            text += "table all { \".*\" }\nfilter later phase rcpt-to match rcpt-to regex <all> \
+                     reject \"451 4.7.1 Greylisted\"\n";
             filter = " filter later";
         }
         let number = port.number();
