@@ -194,7 +194,7 @@ fn wrong_messages() -> Vec<(Value, Expected)> {
         (text(json!("next line\u{85}")), invalid("/text")),
         (json!({"to": NUMBER, "template": "no\ttemplate"}), invalid("/template")),
         (
-            json!({"to": NUMBER, "template": "default", "variables": {"k": "a\r\nb"}}),
+            json!({"to": NUMBER, "template": "default", "variables": {"k": "bell\u{7}"}}),
             invalid("/variables/k"),
         ),
         (json!({"to": NUMBER, "text": "a", "template": "default"}), invalid("/template")),
