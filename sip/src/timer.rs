@@ -80,14 +80,15 @@ impl Timings {
 pub struct Repeat {
     /// When it fires.
     pub at: Instant,
-    /// The time between the last send and `at`.
-    pub interval: Duration,
+    /// The time between the last send and `at`, in microseconds: a call is small.
+    interval_us: u32,
 }
 
 impl Repeat {
     /// Starts at `interval` from `now`.
     pub fn start(now: Instant, interval: Duration) -> Self {
-        Self { at: now + interval, interval }
+        let interval_us = u32::try_from(interval.as_micros()).unwrap_or(u32::MAX);
+        Self { at: now + interval, interval_us }
     }
 
     /// The next one: the interval doubles, up to `ceiling` where there is one.
@@ -96,11 +97,11 @@ impl Repeat {
     /// the schedule; when whole intervals were missed it counts from `now`, so that no burst
     /// follows.
     pub fn next(self, now: Instant, ceiling: Option<Duration>) -> Self {
-        let doubled = self.interval * 2;
+        let doubled = Duration::from_micros(u64::from(self.interval_us) * 2);
         let interval = ceiling.map_or(doubled, |ceiling| doubled.min(ceiling));
         let at = self.at + interval;
-        let at = if at <= now { now + interval } else { at };
-        Self { at, interval }
+        let from = if at <= now { now } else { self.at };
+        Self::start(from, interval)
     }
 }
 

@@ -335,7 +335,7 @@ impl Authenticator {
                 entry.nonce = nonce;
                 realm.write_answer(rng, nonce, answer, &mut credentials.values);
             }
-            entry.end = credentials.values.len();
+            entry.end = credentials.values.len() as u32;
         }
         // They are kept as long as the call rings, and thousands may.
         credentials.values.shrink_to_fit();

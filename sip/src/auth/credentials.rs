@@ -65,7 +65,7 @@ pub(super) struct Entry {
     /// Whether the last answer was given before it was asked for.
     pub(super) unasked: bool,
     /// Where the written value ends in `values`.
-    pub(super) end: usize,
+    pub(super) end: u32,
 }
 
 impl Credentials {
@@ -73,8 +73,8 @@ impl Credentials {
     pub fn values(&self) -> impl Iterator<Item = (ChallengeKind, &[u8])> {
         let mut start = 0;
         self.entries.iter().map(move |entry| {
-            let value = &self.values[start..entry.end];
-            start = entry.end;
+            let value = &self.values[start..entry.end as usize];
+            start = entry.end as usize;
             (entry.kind, value)
         })
     }

@@ -23,7 +23,7 @@ use crate::number::{CallerId, UserPart};
 use crate::request::{Progress, Request};
 use crate::timer::earlier;
 use crate::transaction::{ClientInput, ClientSend, ClientTell, InviteClient};
-use crate::transport::{Loss, Remote, TransportError};
+use crate::transport::{Loss, Remote, Transport, TransportError};
 use crate::trunk::Rel100;
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
@@ -82,9 +82,10 @@ pub(crate) struct ActiveCall {
 struct Round {
     cseq: u32,
     branch: Branch,
-    /// Where it went.
-    remote: Remote,
     machine: InviteClient,
+    /// Where it went; by which connection is the driver's to find.
+    address: SocketAddr,
+    transport: Transport,
     /// Whether it was sent again because its connection broke.
     is_repeated: bool,
 }
@@ -99,6 +100,13 @@ struct Final {
     status: u16,
     cause: Option<u8>,
     retry_after: Option<Duration>,
+}
+
+impl Round {
+    /// The far end.
+    fn remote(&self) -> Remote {
+        Remote { transport: self.transport, address: self.address, connection: None }
+    }
 }
 
 impl ActiveCall {
@@ -129,8 +137,9 @@ impl ActiveCall {
             round: Round {
                 cseq: FIRST_CSEQ,
                 branch: Branch::derive(&request.identity, Purpose::Invite, FIRST_CSEQ),
-                remote,
                 machine: InviteClient::start(now, &terms),
+                address: remote.address,
+                transport: remote.transport,
                 is_repeated: false,
             },
             tried: None,
@@ -188,8 +197,9 @@ impl ActiveCall {
             round: Round {
                 cseq: call.last_cseq,
                 branch,
-                remote: Remote { transport, ..Remote::udp(call.target) },
                 machine,
+                address: call.target,
+                transport,
                 is_repeated: false,
             },
             tried: None,
@@ -296,7 +306,7 @@ impl ActiveCall {
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant, common: &mut Common) {
-        let terms = common.terms(&self.round.remote);
+        let terms = self.terms(common);
         while let Some(timer) = self.round.machine.due(now) {
             let step = self.round.machine.step(now, &terms, ClientInput::Fired(timer));
             if step.send == Some(ClientSend::Request) {
@@ -309,7 +319,7 @@ impl ActiveCall {
             }
         }
         for round in &mut self.refused {
-            let terms = common.terms(&round.remote);
+            let terms = common.terms(&round.remote());
             while let Some(timer) = round.machine.due(now) {
                 round.machine.step(now, &terms, ClientInput::Fired(timer));
             }
@@ -351,7 +361,7 @@ impl ActiveCall {
         if let Some(pracks) = &mut self.pracks {
             pracks.handle_transport_error(now, common, (self.trunk, loss));
         }
-        if !loss.concerns(self.trunk, &self.round.remote) {
+        if !loss.concerns(self.trunk, &self.round.remote()) {
             return is_concerned;
         }
         let progress = match &mut self.cancel {
@@ -363,7 +373,7 @@ impl ActiveCall {
             self.send_invite(common);
             return true;
         }
-        let terms = common.terms(&self.round.remote);
+        let terms = self.terms(common);
         let told = self.round.machine.step(now, &terms, ClientInput::TransportError).tell;
         if told.is_some() || progress == Progress::TransportError {
             self.enter(now, TimelineEvent::TransportError);

@@ -10,7 +10,7 @@ use crate::call::forks::Forks;
 use crate::call::machine::State;
 use crate::call::shape::Shape;
 use crate::transaction::InviteClient;
-use crate::transport::{Loss, Remote, Target, Transport, TransportError};
+use crate::transport::{Loss, Target, Transport, TransportError};
 use crate::trunk::Rel100;
 use crate::trunk::state::Trunk;
 use crate::user_agent::common::{Common, Owner};
@@ -28,7 +28,7 @@ impl ActiveCall {
         trunk: &mut Trunk,
         why: Option<TimelineEvent>,
     ) -> bool {
-        let failed = self.round.remote.address;
+        let failed = self.round.address;
         trunk.set_aside(now, failed);
         if !self.may_fail_over(now) {
             return false;
@@ -82,7 +82,7 @@ impl ActiveCall {
             return true;
         }
         let is_lost = matches!(self.round.machine, InviteClient::Calling { .. })
-            && loss.concerns(self.trunk, &self.round.remote)
+            && loss.concerns(self.trunk, &self.round.remote())
             && !self.goes_once_more(loss.kind);
         if !is_lost || !self.fail_over(now, common, trunk, Some(TimelineEvent::TransportError)) {
             return false;
@@ -102,12 +102,12 @@ impl ActiveCall {
         trunk: &Trunk,
         loss: &Loss,
     ) -> bool {
-        let Remote { transport, address, .. } = self.round.remote;
+        let Round { transport, address, .. } = self.round;
         let of_udp =
             |target: &Target| (target.transport, target.address) == (Transport::Udp, address);
         // A connection that was open and broke may have carried the INVITE.
         let never_left = loss.kind != TransportError::Reset
-            && loss.concerns(self.trunk, &self.round.remote)
+            && loss.concerns(self.trunk, &self.round.remote())
             && matches!(self.round.machine, InviteClient::Calling { .. });
         let is_grown = transport == Transport::Tcp && trunk.targets.iter().any(of_udp);
         if !(never_left && is_grown && self.state.is_wanted()) {

@@ -77,7 +77,7 @@ impl ActiveCall {
             self.send_ack(common, &self.round, response.to.raw);
         }
         if status < 300 {
-            trunk.take_back(self.round.remote.address);
+            trunk.take_back(self.round.address);
         }
         if status > 100 && !self.credentials.is_empty() && !is_repeat {
             trunk.authenticator.settled("INVITE", &self.credentials, status);
@@ -95,7 +95,7 @@ impl ActiveCall {
             // send one behind a failure (RFC 3261 section 16.7, step 5).
             200..300 => {
                 let destiny = self.destiny(now, trunk, response);
-                self.take_success(now, common, trunk, (self.round.remote, response, destiny));
+                self.take_success(now, common, trunk, (self.round.remote(), response, destiny));
                 let input = match destiny {
                     Destiny::Kept => Input::Answered,
                     Destiny::Released => Input::Success,
@@ -154,7 +154,7 @@ impl ActiveCall {
         }
         let wire = Arc::clone(&self.wire);
         let by = Releaser { wire: &wire, ..self.releaser() };
-        let peer = (self.round.remote, |ip| trunk.trusts(now, ip));
+        let peer = (self.round.remote(), |ip| trunk.trusts(now, ip));
         let pracks = self.pracks.get_or_insert_default();
         pracks.receive(now, common, by, response, peer)
     }
@@ -195,7 +195,7 @@ impl ActiveCall {
         trunk.authenticator.repeat(&mut common.rng, invite, &mut self.credentials);
         common.scratch = uri;
         common.counters.refusals_mended += 1;
-        self.next_round(now, common, self.round.remote);
+        self.next_round(now, common, self.round.remote());
         true
     }
 
@@ -228,7 +228,7 @@ impl ActiveCall {
             common.counters.challenges_refused += 1;
             return false;
         }
-        self.next_round(now, common, self.round.remote);
+        self.next_round(now, common, self.round.remote());
         true
     }
 
@@ -238,8 +238,9 @@ impl ActiveCall {
         let next = Round {
             cseq,
             branch: Branch::derive(&self.identity, Purpose::Invite, cseq),
-            remote,
             machine: InviteClient::start(now, &common.terms(&remote)),
+            address: remote.address,
+            transport: remote.transport,
             is_repeated: false,
         };
         self.refused.reserve_exact(1);
@@ -260,14 +261,14 @@ impl ActiveCall {
         let Some(at) = self.refused.iter().position(|round| round.branch == branch) else {
             return false;
         };
-        let terms = common.terms(&self.refused[at].remote);
+        let terms = common.terms(&self.refused[at].remote());
         let status = response.status().map_or(0, |status| status.code());
         let step = self.refused[at].machine.step(now, &terms, client_input(status));
         if step.send == Some(ClientSend::Ack) {
             self.send_ack(common, &self.refused[at], response.to.raw);
         }
         if (200..300).contains(&status) {
-            let peer = self.refused[at].remote;
+            let peer = self.refused[at].remote();
             self.take_success(now, common, trunk, (peer, response, Destiny::Released));
         }
         true
@@ -304,9 +305,9 @@ impl ActiveCall {
         common.branches.remove(&self.round.branch);
         let cseq = self.round.cseq.wrapping_add(1);
         let branch = Branch::derive(&self.identity, Purpose::Invite, cseq);
-        let remote = self.round.remote;
+        let Round { address, transport, .. } = self.round;
         let machine = InviteClient::Proceeding;
-        self.round = Round { cseq, branch, remote, machine, is_repeated: false };
+        self.round = Round { cseq, branch, machine, address, transport, is_repeated: false };
         self.state = State::undoing(now, &self.limits);
         common.branches.insert(branch, Owner::Call(self.place));
         self.send_cancel(now, common);

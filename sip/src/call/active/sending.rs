@@ -13,7 +13,7 @@ use crate::message::Raw;
 use crate::outcome::{CallEnd, CallFacts, Stop, usual_cause};
 use crate::request::Request;
 use crate::transaction::{InviteClient, Terms};
-use crate::transport::{Remote, Transport};
+use crate::transport::Transport;
 use crate::user_agent::common::{Common, Owner};
 
 /// An INVITE above this size should not travel by UDP (RFC 3261 section 18.1.1).
@@ -39,7 +39,7 @@ impl ActiveCall {
             q850: last.and_then(|last| last.cause.or(usual_cause(last.status))),
             q850_from_reason: last.is_some_and(|last| last.cause.is_some()),
             retry_after: last.and_then(|last| last.retry_after),
-            target: self.round.remote.address,
+            target: self.round.address,
             last_cseq: self.round.cseq,
             timeline: self.timeline.take().map(Timeline::told).unwrap_or_default(),
         };
@@ -51,27 +51,27 @@ impl ActiveCall {
     pub(super) fn begin_round(&mut self, now: Instant, common: &mut Common) {
         common.branches.insert(self.round.branch, Owner::Call(self.place));
         let size = self.send_invite(common);
-        if size > LARGE_INVITE && self.round.remote.transport == Transport::Udp {
+        if size > LARGE_INVITE && self.round.transport == Transport::Udp {
             common.counters.large_invites += 1;
-            if !common.refuses_tcp(now, self.round.remote.address) {
+            if !common.refuses_tcp(now, self.round.address) {
                 common.outbox.take_back();
                 self.go_by(now, common, Transport::Tcp);
                 self.send_invite(common);
             }
         }
-        let (call, cseq, target) = (self.handle, self.round.cseq, self.round.remote.address);
+        let (call, cseq, target) = (self.handle, self.round.cseq, self.round.address);
         common.events.push_back(Event::InviteSent { call, cseq, target });
     }
 
     /// The round leaves by another transport than its target's: nothing of it has left yet.
     pub(super) fn go_by(&mut self, now: Instant, common: &Common, transport: Transport) {
-        self.round.remote = Remote { transport, connection: None, ..self.round.remote };
+        self.round.transport = transport;
         self.round.machine = InviteClient::start(now, &self.terms(common));
     }
 
     /// Sends the round's INVITE and tells how large it is.
     pub(super) fn send_invite(&self, common: &mut Common) -> usize {
-        let transmit = common.transmit(self.round.remote, self.trunk);
+        let transmit = common.transmit(self.round.remote(), self.trunk);
         let (lines, invite) = (self.lines(&self.round), self.invite_lines());
         let body = &mut common.scratch;
         let written = common.outbox.write(transmit, |out| lines.write_invite(out, body, &invite));
@@ -82,7 +82,7 @@ impl ActiveCall {
         let (branch, cseq) = (self.round.branch, self.round.cseq);
         let lines = self.lines(&self.round);
         let owner = (Owner::Call(self.place), self.trunk);
-        let cancel = Request::send(now, common, owner, (branch, self.round.remote), |out| {
+        let cancel = Request::send(now, common, owner, (branch, self.round.remote()), |out| {
             lines.write_cancel(out, branch, cseq)
         });
         self.cancel = cancel.map(Box::new);
@@ -90,14 +90,14 @@ impl ActiveCall {
     }
 
     pub(super) fn send_ack(&self, common: &mut Common, round: &Round, to: Raw<'_>) {
-        let transmit = common.transmit(round.remote, self.trunk);
+        let transmit = common.transmit(round.remote(), self.trunk);
         let lines = self.lines(round);
         let _: Option<&[u8]> =
             common.outbox.write(transmit, |out| lines.write_ack(out, round.branch, round.cseq, to));
     }
 
     pub(super) fn terms(&self, common: &Common) -> Terms {
-        common.terms(&self.round.remote)
+        common.terms(&self.round.remote())
     }
 
     pub(super) fn lines(&self, round: &Round) -> Lines<'_> {
@@ -106,7 +106,7 @@ impl ActiveCall {
             called: &self.called,
             caller_id: &self.caller_id,
             ids: self.ids,
-            transport: round.remote.transport,
+            transport: round.transport,
         }
     }
 
