@@ -16,7 +16,9 @@ use crate::channels::incoming_call;
 use crate::facts::Fact;
 use crate::ids::VerificationId;
 use crate::messages::{self, Arrived, Sender};
-use crate::store::{Applied, Apply, News, NewsData, StoreError, VerificationFilter, Who};
+use crate::store::{
+    Applied, Apply, News, NewsData, PageFilter, StoreError, VerificationFilter, Who,
+};
 use crate::telemetry;
 use crate::ua_driver::Inbound;
 use crate::verification::machine::{Answer, Input};
@@ -232,8 +234,7 @@ async fn of_the_past(app: &App, who: &Who, caller: E164) -> Result<CallVerdict, 
     let filter = VerificationFilter {
         to: Some(caller),
         channel: Some(Channel::IncomingCall),
-        created_after: Some(app.now() - LATE),
-        limit: 1,
+        page: PageFilter { created_after: Some(app.now() - LATE), ..PageFilter::newest(1) },
         ..VerificationFilter::default()
     };
     let page = app.store().verifications(who, &filter).await?;

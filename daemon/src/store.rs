@@ -66,7 +66,7 @@ pub use audit::{AuditEntry, AuditFilter, AuditKind};
 pub use changes::VersionWatch;
 pub use directory::{
     Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, Typed, User, UserFault,
-    UserFaultCause, UserFilter, UsersPut,
+    UserFaultCause, UsersPut,
 };
 pub use idempotency::{Idempotency, Replay, StoredResponse};
 pub use inbound::{PartContent, ReceivePart, Repeats};
@@ -77,12 +77,14 @@ pub use message::{
 };
 pub use open::migrate;
 pub use redirect::{
-    EndLetter, LetterKind, LetterOutcome, PutRedirect, Redirect, RedirectFilter, RedirectMode,
-    RedirectPut, StoredLetter,
+    EndLetter, LetterKind, LetterOutcome, PutRedirect, Redirect, RedirectMode, RedirectPut,
+    StoredLetter,
 };
 pub use texts::{Submitted, SubmittedCode};
 pub use timeline::word as timeline_word;
-pub use view::{CallFilter, CallView, Cursor, Page, UnfinishedCall, VerificationFilter, Who};
+pub use view::{
+    CallFilter, CallView, Cursor, Page, PageFilter, UnfinishedCall, VerificationFilter, Who,
+};
 pub use webhook::{
     Announce, DELIVERY_LEASE, DeliveryChange, News, NewsData, Outgoing, Told, WebhookDelivery,
 };
@@ -276,7 +278,7 @@ impl Store {
     ) -> Result<Page<Verification>, StoreError> {
         let to = self.hash_of(filter.to.as_ref());
         let items = self.0.reader.verifications(&self.0.keys, who, filter, to).await?;
-        Ok(page(items, filter.limit, |item| item.verification_id.0))
+        Ok(page(items, filter.page.limit, |item| item.verification_id.0))
     }
 
     /// Pending verifications, oldest first, after `after`, at most `limit`: for the timers and
@@ -318,7 +320,7 @@ impl Store {
         let to = self.hash_of(filter.to.as_ref());
         let rows = self.0.reader.calls(who, filter, to).await?;
         let items = rows.into_iter().map(|row| convert::call_view(&self.0.keys, row));
-        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |item| item.call_id.0))
+        Ok(page(items.collect::<Result<_, _>>()?, filter.page.limit, |item| item.call_id.0))
     }
 
     /// Calls without an end, oldest first, after `after`, at most `limit`: what a process that

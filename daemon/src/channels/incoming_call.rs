@@ -7,7 +7,7 @@ use dialplans::E164;
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError, Prepared, flash_call};
 use crate::ids::VerificationId;
-use crate::store::{VerificationFilter, Who};
+use crate::store::{PageFilter, VerificationFilter, Who};
 use crate::verification::machine::Input;
 use crate::verification::model::{Channel, Step, StepStatus, Verification, VerificationStatus};
 use crate::verification::service::{self, MagicNumber};
@@ -87,7 +87,7 @@ pub async fn waiting(
     let filter = VerificationFilter {
         to: Some(to),
         status: Some(VerificationStatus::Pending),
-        limit: OPEN_LIMIT,
+        page: PageFilter::newest(OPEN_LIMIT),
         ..VerificationFilter::default()
     };
     let now = app.now();

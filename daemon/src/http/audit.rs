@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::caller::Caller;
 use super::error::{Problem, ProblemBody};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::Parameters;
 use super::reply;
 use crate::accounts::Scope;
@@ -57,10 +57,9 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Audit, Scope::Redirects])?;
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |AuditId(id)| id);
+    let page = list::page(&mut parameters, |AuditId(id)| id);
     let kind = list::word(&mut parameters, "kind", AuditKind::from_word);
-    let filter = AuditFilter { cursor, limit, created_after, created_before, kind };
+    let filter = AuditFilter { page, kind };
     parameters.finish()?;
     let page = app.store().audit(&caller.who(), &filter).await?;
     Ok(reply::json(StatusCode::OK, &List::new(page, AuditView::new, AuditId)))

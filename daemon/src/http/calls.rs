@@ -10,7 +10,7 @@ use sip::CallOutcome;
 use super::call_view::{TimelineView, timeline};
 use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
 use super::verifications::view::number;
@@ -90,13 +90,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Calls, Scope::Operator])?;
     let outcome = |word: &str| CallOutcome::ALL.into_iter().find(|known| known.as_str() == word);
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |CallId(id)| id);
     let filter = CallFilter {
-        cursor,
-        limit,
-        created_after,
-        created_before,
+        page: list::page(&mut parameters, |CallId(id)| id),
         to: list::number(&mut parameters),
         trunk: parameters.parsed::<TrunkName>("trunk", "a trunk's name"),
         outcome: list::word(&mut parameters, "outcome", outcome),

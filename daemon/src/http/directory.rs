@@ -11,14 +11,14 @@ use axum::response::Response;
 use super::body::Json;
 use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::Scope;
 use crate::app::App;
 use crate::directory::{self, ChangeError, TargetError};
 use crate::ids::UserId;
-use crate::store::{UserFault, UserFaultCause, UserFilter};
+use crate::store::{UserFault, UserFaultCause};
 
 use input::UserSchema;
 pub(super) use input::login;
@@ -67,9 +67,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Directory)?;
     let account = caller.account(&app)?;
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |UserId(id)| id);
-    let filter = UserFilter { cursor, limit, created_after, created_before };
+    let filter = list::page(&mut parameters, |UserId(id)| id);
     parameters.finish()?;
     let page = app.store().users(&account.who(), &filter).await?;
     Ok(reply::json(StatusCode::OK, &List::new(page, UserView::new, UserId)))

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::query::Parameters;
 use crate::clock::Timestamp;
-use crate::store::{Cursor, Page};
+use crate::store::{Page, PageFilter};
 
 /// Items of a page when the client does not say.
 const DEFAULT_LIMIT: u64 = 50;
@@ -79,23 +79,10 @@ impl<T> List<T> {
     }
 }
 
-/// The part of a list that is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct PageWish {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many items.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
-}
-
 /// What every list can be asked for; `id` opens the cursor.
-pub fn page<I: FromStr>(parameters: &mut Parameters, id: impl Fn(I) -> u128) -> PageWish {
+pub fn page<I: FromStr>(parameters: &mut Parameters, id: impl Fn(I) -> u128) -> PageFilter {
     let cursor = parameters.parsed("cursor", "the next_cursor of an earlier page");
-    PageWish {
+    PageFilter {
         cursor: cursor.map(id),
         limit: parameters.integer("limit", 1..=LIMIT).unwrap_or(DEFAULT_LIMIT) as u32,
         created_after: time(parameters, "created_after"),

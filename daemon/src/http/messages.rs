@@ -12,7 +12,7 @@ use super::body::Json;
 use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
 use super::idempotency::{IdempotencyKey, Idempotent};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::Scope;
@@ -120,13 +120,8 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Messages, Scope::Operator])?;
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |MessageId(id)| id);
     let filter = MessageFilter {
-        cursor,
-        limit,
-        created_after,
-        created_before,
+        page: list::page(&mut parameters, |MessageId(id)| id),
         to: list::number(&mut parameters),
         reference: parameters.text("reference"),
         status: list::word(&mut parameters, "status", MessageStatus::from_word),

@@ -12,14 +12,13 @@ use super::body::Json;
 use super::caller::Caller;
 use super::directory;
 use super::error::{Code, Problem, ProblemBody};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::{ActingAccount, Scope};
 use crate::app::App;
 use crate::ids::RedirectId;
 use crate::messages::redirects::{self, PutError};
-use crate::store::RedirectFilter;
 
 use input::RedirectSchema;
 use view::RedirectView;
@@ -114,9 +113,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Redirects)?;
     let account = caller.account(&app)?;
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |RedirectId(id)| id);
-    let filter = RedirectFilter { cursor, limit, created_after, created_before };
+    let filter = list::page(&mut parameters, |RedirectId(id)| id);
     parameters.finish()?;
     let page = app.store().redirects(&account.who(), &filter).await?;
     let now = app.now();

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
 use super::idempotency::{IdempotencyKey, Idempotent};
 use super::input::{Faults, TextRule};
-use super::list::{self, List, PageWish};
+use super::list::{self, List};
 use super::query::{Parameters, PathId};
 use super::reply;
 use crate::accounts::{ActingAccount, Scope};
@@ -163,13 +163,8 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     caller.require_any(&[Scope::Verify, Scope::Operator])?;
-    let PageWish { cursor, limit, created_after, created_before } =
-        list::page(&mut parameters, |VerificationId(id)| id);
     let filter = VerificationFilter {
-        cursor,
-        limit,
-        created_after,
-        created_before,
+        page: list::page(&mut parameters, |VerificationId(id)| id),
         to: list::number(&mut parameters),
         reference: parameters.text("reference"),
         status: list::word(&mut parameters, "status", VerificationStatus::from_word),

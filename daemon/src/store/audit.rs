@@ -9,8 +9,7 @@ use crate::ids::AuditId;
 use crate::secrets::{Keys, SealedColumn};
 use crate::store::convert::Table;
 use crate::store::row::AuditRow;
-use crate::store::view::Cursor;
-use crate::store::{Page, Store, StoreError, Who, page};
+use crate::store::{Page, PageFilter, Store, StoreError, Who, page};
 use crate::verification::status::words;
 
 const DETAILS: SealedColumn = SealedColumn("audit_entry.details");
@@ -49,16 +48,10 @@ pub struct AuditEntry {
 }
 
 /// Which entries are listed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AuditFilter {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many, 1 to 200.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
+    /// Which part of them.
+    pub page: PageFilter,
     /// Only these.
     pub kind: Option<AuditKind>,
 }
@@ -103,6 +96,6 @@ impl Store {
     ) -> Result<Page<AuditEntry>, StoreError> {
         let rows = self.0.reader.list_audit(who, filter).await?;
         let items = rows.into_iter().map(|row| entry(&self.0.keys, row));
-        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |entry| entry.audit_id.0))
+        Ok(page(items.collect::<Result<_, _>>()?, filter.page.limit, |entry| entry.audit_id.0))
     }
 }

@@ -14,8 +14,7 @@ use crate::store::limit::{Limit, LimitReached};
 use crate::store::request::{Request, TakeAsk, UserAsk};
 use crate::store::row::{SignInRow, UserRow};
 use crate::store::sql_types::Key;
-use crate::store::view::Cursor;
-use crate::store::{Page, Store, StoreError, Who, page};
+use crate::store::{Page, PageFilter, Store, StoreError, Who, page};
 use crate::verification::status::words;
 
 const USER_PHONE: SealedColumn = SealedColumn("directory_user.phone");
@@ -150,19 +149,6 @@ pub enum UserFaultCause {
     Gone,
     /// It was changed in the meantime.
     Changed,
-}
-
-/// Which users are listed. All that are given must hold.
-#[derive(Clone, Debug, Default)]
-pub struct UserFilter {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many, 1 to 200.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
 }
 
 words! {
@@ -347,7 +333,7 @@ impl Store {
     }
 
     /// Users of an account, newest first.
-    pub async fn users(&self, who: &Who, filter: &UserFilter) -> Result<Page<User>, StoreError> {
+    pub async fn users(&self, who: &Who, filter: &PageFilter) -> Result<Page<User>, StoreError> {
         let items = self.seen_users(who, self.0.reader.list_users(who, filter).await?)?;
         Ok(page(items, filter.limit, |user| user.user_id.0))
     }

@@ -15,7 +15,7 @@ use crate::store::convert::{NumberColumns, Table, int};
 use crate::store::idempotency::{Idempotency, StoredResponse};
 use crate::store::limit::{Limit, LimitReached};
 use crate::store::row::{MessageChangeRow, MessageRow};
-use crate::store::view::Cursor;
+use crate::store::view::PageFilter;
 use crate::verification::model::StoredNumber;
 use crate::verification::status::words;
 
@@ -284,14 +284,8 @@ pub enum MessageChanged {
 /// Which texts are listed. All that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many, 1 to 200.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
+    /// Which part of them.
+    pub page: PageFilter,
     /// To this number.
     pub to: Option<E164>,
     /// With this reference.

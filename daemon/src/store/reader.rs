@@ -16,9 +16,9 @@ use crate::store::row::{
     RedirectRow, SignInRow, SubmittedRow, TailRow, UserRow,
 };
 use crate::store::sql_types::{IdBytes, Key, KeyList};
-use crate::store::view::{CallFilter, VerificationFilter, Who};
+use crate::store::view::{CallFilter, PageFilter, VerificationFilter, Who};
 use crate::store::webhook::DELIVERY_LEASE;
-use crate::store::{AuditFilter, MessageFilter, RedirectFilter, UserFilter, postgres, sqlite};
+use crate::store::{AuditFilter, MessageFilter, postgres, sqlite};
 use crate::telemetry;
 use crate::verification::model::Verification;
 
@@ -81,6 +81,26 @@ macro_rules! fetch_aggregates {
     };
 }
 
+/// A part of a list: the head's bindings, then those of the filter.
+macro_rules! list {
+    ($self:expr, $sql:ident, $head:ident $(, $bind:expr)*) => {
+        fetch!(
+            $self, fetch_all, $sql,
+            $head.before, $head.first, $head.account, $head.live, $head.more $(, $bind)*
+        )
+    };
+}
+
+/// The same for verifications.
+macro_rules! list_aggregates {
+    ($self:expr, $keys:expr, $sql:ident, $head:ident $(, $bind:expr)*) => {
+        fetch_aggregates!(
+            $self, $keys, $sql,
+            $head.before, $head.first, $head.account, $head.live, $head.more $(, $bind)*
+        )
+    };
+}
+
 impl Reader {
     pub(crate) async fn verifications_by_id(
         &self,
@@ -98,67 +118,42 @@ impl Reader {
         filter: &VerificationFilter,
         to: Option<Key>,
     ) -> Result<Vec<Verification>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (VerificationId(span.first), VerificationId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
+        let head = Head::new(who, &filter.page, VerificationId);
         let status = filter.status.map(|status| status.as_str());
         let channel = filter.channel.map(|channel| channel.as_str());
         let reference = filter.reference.as_deref();
-        match (to, account, reference) {
-            (Some(to), _, _) => fetch_aggregates!(
+        match (to, head.account, reference) {
+            (Some(to), _, _) => list_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS_TO,
-                before,
-                first,
-                account,
-                live,
-                more,
+                head,
                 status,
                 channel,
                 reference,
                 to
             ),
-            (None, Some(_), Some(_)) => fetch_aggregates!(
+            (None, Some(_), Some(_)) => list_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS_REFERENCE,
-                before,
-                first,
-                account,
-                live,
-                more,
+                head,
                 status,
                 channel,
                 reference
             ),
-            (None, Some(_), None) => fetch_aggregates!(
+            (None, Some(_), None) => list_aggregates!(
                 self,
                 keys,
                 LIST_VERIFICATIONS_ACCOUNT,
-                before,
-                first,
-                account,
-                live,
-                more,
+                head,
                 status,
                 channel,
                 reference
             ),
-            (None, None, _) => fetch_aggregates!(
-                self,
-                keys,
-                LIST_VERIFICATIONS,
-                before,
-                first,
-                account,
-                live,
-                more,
-                status,
-                channel,
-                reference
-            ),
+            (None, None, _) => {
+                list_aggregates!(self, keys, LIST_VERIFICATIONS, head, status, channel, reference)
+            }
         }
     }
 
@@ -182,41 +177,13 @@ impl Reader {
         filter: &CallFilter,
         to: Option<Key>,
     ) -> Result<Vec<CallRow>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (CallId(span.first), CallId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
+        let head = Head::new(who, &filter.page, CallId);
         let trunk = filter.trunk.as_ref().map(|trunk| trunk.as_str());
         let outcome = filter.outcome.map(|outcome| outcome.as_str());
-        match (to, account) {
-            (Some(to), _) => fetch!(
-                self,
-                fetch_all,
-                LIST_CALLS_TO,
-                before,
-                first,
-                account,
-                live,
-                more,
-                trunk,
-                outcome,
-                to
-            ),
-            (None, Some(_)) => fetch!(
-                self,
-                fetch_all,
-                LIST_CALLS_ACCOUNT,
-                before,
-                first,
-                account,
-                live,
-                more,
-                trunk,
-                outcome
-            ),
-            (None, None) => fetch!(
-                self, fetch_all, LIST_CALLS, before, first, account, live, more, trunk, outcome
-            ),
+        match (to, head.account) {
+            (Some(to), _) => list!(self, LIST_CALLS_TO, head, trunk, outcome, to),
+            (None, Some(_)) => list!(self, LIST_CALLS_ACCOUNT, head, trunk, outcome),
+            (None, None) => list!(self, LIST_CALLS, head, trunk, outcome),
         }
     }
 
@@ -238,54 +205,16 @@ impl Reader {
         filter: &MessageFilter,
         to: Option<Key>,
     ) -> Result<Vec<MessageRow>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (MessageId(span.first), MessageId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
+        let head = Head::new(who, &filter.page, MessageId);
         let status = filter.status.map(|status| status.as_str());
         let direction = filter.direction.map(|direction| direction.as_str());
         let reference = filter.reference.as_deref();
-        match (to, account) {
-            (Some(to), _) => fetch!(
-                self,
-                fetch_all,
-                LIST_MESSAGES_TO,
-                before,
-                first,
-                account,
-                live,
-                more,
-                status,
-                direction,
-                reference,
-                to
-            ),
-            (None, Some(_)) => fetch!(
-                self,
-                fetch_all,
-                LIST_MESSAGES_ACCOUNT,
-                before,
-                first,
-                account,
-                live,
-                more,
-                status,
-                direction,
-                reference
-            ),
-            (None, None) => fetch!(
-                self,
-                fetch_all,
-                LIST_MESSAGES,
-                before,
-                first,
-                account,
-                live,
-                more,
-                status,
-                direction,
-                reference
-            ),
+        match (to, head.account) {
+            (Some(to), _) => list!(self, LIST_MESSAGES_TO, head, status, direction, reference, to),
+            (None, Some(_)) => {
+                list!(self, LIST_MESSAGES_ACCOUNT, head, status, direction, reference)
+            }
+            (None, None) => list!(self, LIST_MESSAGES, head, status, direction, reference),
         }
     }
 
@@ -338,13 +267,10 @@ impl Reader {
     pub(crate) async fn list_redirects(
         &self,
         who: &Who,
-        filter: &RedirectFilter,
+        page: &PageFilter,
     ) -> Result<Vec<RedirectRow>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (RedirectId(span.first), RedirectId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
-        fetch!(self, fetch_all, LIST_REDIRECTS, before, first, account, live, more)
+        let head = Head::new(who, page, RedirectId);
+        list!(self, LIST_REDIRECTS, head)
     }
 
     pub(crate) async fn list_audit(
@@ -352,12 +278,9 @@ impl Reader {
         who: &Who,
         filter: &AuditFilter,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (AuditId(span.first), AuditId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
+        let head = Head::new(who, &filter.page, AuditId);
         let kind = filter.kind.map(|kind| kind.as_str());
-        fetch!(self, fetch_all, AUDIT, before, first, account, live, more, kind)
+        list!(self, AUDIT, head, kind)
     }
 
     pub(crate) async fn open_letters(
@@ -469,13 +392,10 @@ impl Reader {
     pub(crate) async fn list_users(
         &self,
         who: &Who,
-        filter: &UserFilter,
+        page: &PageFilter,
     ) -> Result<Vec<UserRow>, StoreError> {
-        let span = Span::of(filter.cursor, filter.created_after, filter.created_before);
-        let (first, before) = (UserId(span.first), UserId(span.before));
-        let (account, live) = who.narrowed();
-        let more = page_limit(filter.limit) + 1;
-        fetch!(self, fetch_all, LIST_USERS, before, first, account, live, more)
+        let head = Head::new(who, page, UserId);
+        list!(self, LIST_USERS, head)
     }
 
     pub(crate) async fn sign_in(&self, id: SignInId) -> Result<Option<SignInRow>, StoreError> {
@@ -500,19 +420,28 @@ pub(crate) fn page_limit(asked: u32) -> i64 {
     i64::from(asked.clamp(1, PAGE_MAX))
 }
 
-/// The ids of a page: from `first` to before `before`.
-struct Span {
-    first: u128,
-    before: u128,
+/// What every list binds first: the ids from `first` to before `before`, whose they are, and one
+/// row more than the page has, which tells whether there is a next one.
+struct Head<'a, I> {
+    before: I,
+    first: I,
+    account: Option<&'a str>,
+    live: Option<bool>,
+    more: i64,
 }
 
-impl Span {
-    fn of(cursor: Option<u128>, after: Option<Timestamp>, before: Option<Timestamp>) -> Self {
-        let id = |moment: Timestamp| VerificationId::first_of(moment).0;
-        let before = before.map_or(u128::MAX, id);
+impl<'a, I> Head<'a, I> {
+    fn new(who: &'a Who, page: &PageFilter, id: impl Fn(u128) -> I) -> Self {
+        let of = |moment: Timestamp| VerificationId::first_of(moment).0;
+        let before = page.created_before.map_or(u128::MAX, of);
+        let before = page.cursor.map_or(before, |cursor| cursor.min(before));
+        let (account, live) = who.narrowed();
         Self {
-            first: after.map_or(0, id),
-            before: cursor.map_or(before, |cursor| cursor.min(before)),
+            before: id(before),
+            first: id(page.created_after.map_or(0, of)),
+            account,
+            live,
+            more: page_limit(page.limit) + 1,
         }
     }
 }

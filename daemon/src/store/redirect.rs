@@ -15,8 +15,7 @@ use crate::store::message::{CreateMessage, Message, MessageCreated};
 use crate::store::request::{CreateMessageAsk, Request};
 use crate::store::row::{LetterRow, RedirectRow};
 use crate::store::sql_types::Key;
-use crate::store::view::Cursor;
-use crate::store::{Page, Store, StoreError, Who, page};
+use crate::store::{Page, PageFilter, Store, StoreError, Who, page};
 use crate::verification::status::words;
 
 const PHONE: SealedColumn = SealedColumn("sms_redirect.phone");
@@ -168,19 +167,6 @@ pub struct EndLetter {
     pub outcome: LetterOutcome,
     /// The exact word, such as `smtp_250`.
     pub detail: String,
-}
-
-/// Which redirects are listed.
-#[derive(Clone, Debug, Default)]
-pub struct RedirectFilter {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many, 1 to 200.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
 }
 
 impl Redirect {
@@ -336,7 +322,7 @@ impl Store {
     pub async fn redirects(
         &self,
         who: &Who,
-        filter: &RedirectFilter,
+        filter: &PageFilter,
     ) -> Result<Page<Redirect>, StoreError> {
         let rows = self.0.reader.list_redirects(who, filter).await?;
         let items = rows.into_iter().map(|row| redirect(&self.0.keys, row));

@@ -81,7 +81,7 @@ impl Store {
         let to = self.hash_of(filter.to.as_ref());
         let rows = self.0.reader.messages(who, filter, to).await?;
         let items = rows.into_iter().map(|row| message::message(&self.0.keys, row));
-        Ok(page(items.collect::<Result<_, _>>()?, filter.limit, |item| item.message_id.0))
+        Ok(page(items.collect::<Result<_, _>>()?, filter.page.limit, |item| item.message_id.0))
     }
 
     /// Outbound texts that are neither delivered nor given up, oldest first, after `after`, at

@@ -61,9 +61,9 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// Which verifications are listed. All that are given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VerificationFilter {
+/// Which part of a list is wanted. All that are given must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageFilter {
     /// Where the page begins; `None`: at the newest.
     pub cursor: Option<Cursor>,
     /// How many, 1 to 200.
@@ -72,6 +72,20 @@ pub struct VerificationFilter {
     pub created_after: Option<Timestamp>,
     /// Before this.
     pub created_before: Option<Timestamp>,
+}
+
+impl PageFilter {
+    /// The newest ones, at most `limit`, 1 to 200.
+    pub fn newest(limit: u32) -> Self {
+        Self { limit, ..Self::default() }
+    }
+}
+
+/// Which verifications are listed. All that are given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerificationFilter {
+    /// Which part of them.
+    pub page: PageFilter,
     /// To this number.
     pub to: Option<E164>,
     /// With this reference.
@@ -85,14 +99,8 @@ pub struct VerificationFilter {
 /// Which calls are listed. All that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
-    /// Where the page begins; `None`: at the newest.
-    pub cursor: Option<Cursor>,
-    /// How many, 1 to 200.
-    pub limit: u32,
-    /// At or after this.
-    pub created_after: Option<Timestamp>,
-    /// Before this.
-    pub created_before: Option<Timestamp>,
+    /// Which part of them.
+    pub page: PageFilter,
     /// To this number.
     pub to: Option<E164>,
     /// Over this trunk.

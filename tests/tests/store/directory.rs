@@ -4,8 +4,8 @@ use daemon::clock::Timestamp;
 use daemon::email_address::EmailAddress;
 use daemon::ids::{SignInId, UserId};
 use daemon::store::{
-    Applied, Identifier, IdentifierKind, PutUsers, SignIn, SignInStatus, Typed, User, UserFault,
-    UserFaultCause, UserFilter, UsersPut, Who,
+    Applied, Identifier, IdentifierKind, PageFilter, PutUsers, SignIn, SignInStatus, Typed, User,
+    UserFault, UserFaultCause, UsersPut, Who,
 };
 use daemon::verification::model::VerificationStatus;
 use dialplans::E164;
@@ -63,7 +63,7 @@ async fn users_are_stored_found_changed_and_removed(world: World) {
         assert_eq!(found, Some(first.clone()));
         assert_eq!(store.user_by(&who("other"), &identifier).await.unwrap(), None);
     }
-    let filter = UserFilter { limit: 1, ..UserFilter::default() };
+    let filter = PageFilter::newest(1);
     let page = store.users(&who("vats"), &filter).await.unwrap();
     assert_eq!((&page.items, page.next), (&vec![second.clone()], Some(second.user_id.0)));
     let changed = User { version: 2, login: None, enabled: false, ..first.clone() };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use daemon::ids::MessageId;
 use daemon::store::{
-    CallFilter, CreateMessage, Direction, Message, MessageStatus, VerificationFilter, Who,
+    CallFilter, CreateMessage, Direction, Message, MessageStatus, PageFilter, VerificationFilter,
+    Who,
 };
 use daemon::verification::machine::Input;
 use daemon::verification::model::{StoredNumber, StoredTarget};
@@ -45,14 +46,15 @@ async fn numbers_are_blanked_and_records_go_when_their_time_has_come(world: Worl
     assert_eq!(call.to, blanked);
     assert_eq!(world.read(young.verification_id).await.to, stored.to);
     let to = stored.number();
-    let filter = VerificationFilter { to, limit: 10, ..VerificationFilter::default() };
+    let filter =
+        VerificationFilter { to, page: PageFilter::newest(10), ..VerificationFilter::default() };
     let found = world.store.verifications(&Who::Gateway, &filter).await.unwrap();
     assert_eq!(found.items.len(), 1, "the blanked one is not found by its number");
     world.clock.advance(70 * DAY);
     keep_house(&world).await;
     assert_eq!(world.store.verification(&Who::Gateway, id).await.unwrap(), None);
     world.read(young.verification_id).await;
-    let filter = CallFilter { limit: 10, ..CallFilter::default() };
+    let filter = CallFilter { page: PageFilter::newest(10), ..CallFilter::default() };
     let all = world.store.calls(&Who::Gateway, &filter).await.unwrap();
     assert_eq!(all.items.len(), 1);
 }

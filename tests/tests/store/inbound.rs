@@ -5,7 +5,8 @@ use std::time::Duration;
 use daemon::messages::Sender;
 use daemon::messages::coding::Charset;
 use daemon::store::{
-    Message, MessageFilter, MessageStatus, PartContent, ReceivePart, Repeats, Store, Who,
+    Message, MessageFilter, MessageStatus, PageFilter, PartContent, ReceivePart, Repeats, Store,
+    Who,
 };
 use dozvon_tests::canary::Canary;
 
@@ -47,7 +48,7 @@ async fn take(store: &Store, part: ReceivePart) -> usize {
 
 /// What is stored, oldest first.
 async fn stored(store: &Store) -> Vec<Message> {
-    let filter = MessageFilter { limit: 50, ..MessageFilter::default() };
+    let filter = MessageFilter { page: PageFilter::newest(50), ..MessageFilter::default() };
     let mut found = store.messages(&Who::Gateway, &filter).await.unwrap().items;
     found.reverse();
     found

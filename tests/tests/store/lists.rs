@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daemon::store::{CallFilter, VerificationFilter, Who};
+use daemon::store::{CallFilter, PageFilter, VerificationFilter, Who};
 use daemon::verification::machine::Input;
 use daemon::verification::model::{Channel, VerificationStatus};
 use sip::CallOutcome;
@@ -29,14 +29,15 @@ async fn pages_hold_everything_once_and_newest_first(world: World) {
     }
     ids.reverse();
     for who in [account(), Who::Gateway] {
-        let mut filter = VerificationFilter { limit: 3, ..VerificationFilter::default() };
+        let page = PageFilter::newest(3);
+        let mut filter = VerificationFilter { page, ..VerificationFilter::default() };
         let (mut listed, mut pages) = (Vec::new(), Vec::new());
         loop {
             let page = world.store.verifications(&who, &filter).await.unwrap();
             pages.push(page.items.len());
             listed.extend(page.items.iter().map(|item| item.verification_id));
             let Some(next) = page.next else { break };
-            filter.cursor = Some(next);
+            filter.page.cursor = Some(next);
         }
         assert_eq!((listed, pages), (ids.clone(), vec![3, 3, 1]));
     }
@@ -56,13 +57,26 @@ async fn each_filter_narrows_and_all_together_hold(world: World) {
         world.clock.advance(Duration::from_secs(10));
     }
     world.accepted(stored[1].verification_id, Input::Cancel).await;
-    let all = || VerificationFilter { limit: 50, ..VerificationFilter::default() };
+    let page = PageFilter::newest(50);
+    let all = || VerificationFilter { page, ..VerificationFilter::default() };
     let ten = |tens: u64| start + Duration::from_secs(10 * tens);
     let to = stored[2].number();
     let cases: [(VerificationFilter, &[usize]); 9] = [
         (all(), &[3, 2, 1, 0]),
-        (VerificationFilter { created_after: Some(ten(2)), ..all() }, &[3, 2]),
-        (VerificationFilter { created_before: Some(ten(2)), ..all() }, &[1, 0]),
+        (
+            VerificationFilter {
+                page: PageFilter { created_after: Some(ten(2)), ..page },
+                ..all()
+            },
+            &[3, 2],
+        ),
+        (
+            VerificationFilter {
+                page: PageFilter { created_before: Some(ten(2)), ..page },
+                ..all()
+            },
+            &[1, 0],
+        ),
         (VerificationFilter { to, ..all() }, &[2]),
         (VerificationFilter { reference: Some("order-1".to_owned()), ..all() }, &[2]),
         (VerificationFilter { status: Some(VerificationStatus::Canceled), ..all() }, &[1]),
@@ -99,7 +113,8 @@ async fn calls_are_listed_masked_and_narrowed(world: World) {
         }
         world.clock.advance(Duration::from_millis(5));
     }
-    let all = || CallFilter { limit: 50, ..CallFilter::default() };
+    let page = PageFilter::newest(50);
+    let all = || CallFilter { page, ..CallFilter::default() };
     let to = Some("+79161234562".parse().unwrap());
     let cases: [(CallFilter, &[usize]); 5] = [
         (all(), &[2, 1, 0]),
@@ -115,8 +130,10 @@ async fn calls_are_listed_masked_and_narrowed(world: World) {
         assert_eq!(listed, expected, "{filter:?}");
         assert!(page.items.iter().all(|item| item.caller_id_masked == "+7495123****"));
     }
-    let first = world.store.calls(&Who::Gateway, &CallFilter { limit: 2, ..all() }).await.unwrap();
-    let rest = CallFilter { cursor: first.next, limit: 2, ..all() };
+    let two = CallFilter { page: PageFilter::newest(2), ..all() };
+    let first = world.store.calls(&Who::Gateway, &two).await.unwrap();
+    let rest = PageFilter { cursor: first.next, ..two.page };
+    let rest = CallFilter { page: rest, ..two };
     let rest = world.store.calls(&Who::Gateway, &rest).await.unwrap();
     assert_eq!((first.items.len(), rest.items.len(), rest.next), (2, 1, None));
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use daemon::ids::MessageId;
 use daemon::store::{
     ChangeMessage, ChangePart, CreateMessage, Direction, Idempotency, Message, MessageChange,
-    MessageChanged, MessageCreated, MessageFilter, MessageStatus, Part, PartEvent, PartStatus, Who,
+    MessageChanged, MessageCreated, MessageFilter, MessageStatus, PageFilter, Part, PartEvent,
+    PartStatus, Who,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -117,7 +118,7 @@ async fn texts_are_listed_narrowed_and_the_unfinished_ones_apart(world: World) {
     let rejected = change(MessageStatus::Rejected);
     let rejected = ChangeMessage { message_id: stored[1].message_id, change: rejected };
     world.store.change_message(rejected).await.unwrap();
-    let all = || MessageFilter { limit: 50, ..MessageFilter::default() };
+    let all = || MessageFilter { page: PageFilter::newest(50), ..MessageFilter::default() };
     let cases: [(MessageFilter, &[usize]); 5] = [
         (all(), &[3, 2, 1, 0]),
         (MessageFilter { to: stored[2].to.full(), ..all() }, &[2]),

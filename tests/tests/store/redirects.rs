@@ -6,7 +6,7 @@ use daemon::email_address::EmailAddress;
 use daemon::ids::{LetterId, MessageId, RedirectId};
 use daemon::store::{
     AuditFilter, AuditKind, CreateMessage, Direction, EndLetter, LetterKind, LetterOutcome,
-    Message, MessageCreated, MessageStatus, PutRedirect, Redirect, RedirectFilter, RedirectMode,
+    Message, MessageCreated, MessageStatus, PageFilter, PutRedirect, Redirect, RedirectMode,
     StoredLetter, Who,
 };
 use daemon::verification::model::Proved;
@@ -102,7 +102,7 @@ async fn put(world: &World, redirect: &Redirect) -> (Redirect, bool) {
 }
 
 async fn kinds(world: &World, account: &str) -> Vec<AuditKind> {
-    let filter = AuditFilter { limit: 50, ..AuditFilter::default() };
+    let filter = AuditFilter { page: PageFilter::newest(50), kind: None };
     let page = world.store.audit(&who(account), &filter).await.unwrap();
     page.items.iter().rev().map(|entry| entry.kind).collect()
 }
@@ -123,7 +123,7 @@ async fn a_redirect_is_stored_changed_found_and_removed_with_its_entries_in_the_
     let elsewhere = redirect(&world, 3, "petr@corp.ru");
     let (third, told) = put(&world, &elsewhere).await;
     assert!(told && third.redirect_id == first.redirect_id);
-    let filter = RedirectFilter { limit: 10, ..RedirectFilter::default() };
+    let filter = PageFilter::newest(10);
     assert_eq!(store.redirects(&who("vats"), &filter).await.unwrap().items, vec![third]);
     assert!(store.redirects(&who("other"), &filter).await.unwrap().items.is_empty());
     let delete = |account: &str| {

@@ -20,7 +20,7 @@ use crate::http::caller::Caller;
 use crate::http::error::{Fault, Problem, ProblemBody};
 use crate::http::reply;
 use crate::ids::UserId;
-use crate::store::{User, UserFilter};
+use crate::store::{PageFilter, User};
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 8] =
@@ -55,7 +55,7 @@ pub(in crate::http) async fn export(
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     let failed = |error: ::csv::Error| Problem::internal(&error);
     writer.write_record(COLUMNS).map_err(failed)?;
-    let mut filter = UserFilter { limit: PAGE, ..UserFilter::default() };
+    let mut filter = PageFilter::newest(PAGE);
     loop {
         let page = app.store().users(&who, &filter).await?;
         for user in &page.items {
