@@ -57,8 +57,8 @@ impl Plan<'_> {
         details.insert("message_id".to_owned(), json!(message.message_id.to_string()));
         details.insert("phone".to_owned(), json!(message.to.to_string()));
         details.insert("email".to_owned(), json!(letter.to.to_string()));
-        let used = Used { account: &message.account, live: message.live };
-        self.audit_use(used, letter.redirect_id, details);
+        let whose = Whose { account: &message.account, live: message.live };
+        self.audit_use(whose, letter.redirect_id, details);
     }
 
     /// The entries of codes that go to a mailbox: of each text that was added with a redirect.
@@ -72,8 +72,8 @@ impl Plan<'_> {
             details.insert("verification_id".to_owned(), json!(id));
             details.insert("message_id".to_owned(), json!(dispatch.dispatch_id.to_string()));
             details.insert("phone".to_owned(), json!(after.to.to_string()));
-            let used = Used { account: &after.account, live: after.live };
-            self.audit_use(used, redirect_id, details);
+            let whose = Whose { account: &after.account, live: after.live };
+            self.audit_use(whose, redirect_id, details);
         }
     }
 
@@ -103,37 +103,47 @@ impl Plan<'_> {
         self.writes.letters.push(row);
     }
 
-    fn audit_use(&mut self, used: Used<'_>, redirect_id: RedirectId, details: Map<String, Value>) {
+    /// What somebody did to a redirect.
+    fn audit(&mut self, kind: AuditKind, actor: &str, redirect: &Redirect) {
+        let whose = Whose { account: &redirect.account, live: redirect.live };
+        let actor = Some(actor.to_owned());
+        self.write_entry(whose, kind, actor, redirect.redirect_id, details(redirect));
+    }
+
+    /// That a text went to a mailbox, by itself.
+    fn audit_use(
+        &mut self,
+        whose: Whose<'_>,
+        redirect_id: RedirectId,
+        details: Map<String, Value>,
+    ) {
+        self.write_entry(whose, AuditKind::RedirectUsed, None, redirect_id, details);
+    }
+
+    fn write_entry(
+        &mut self,
+        whose: Whose<'_>,
+        kind: AuditKind,
+        actor: Option<String>,
+        redirect_id: RedirectId,
+        details: Map<String, Value>,
+    ) {
         let entry = AuditEntry {
             audit_id: AuditId::generate(self.now, self.rng),
-            account: used.account.to_owned(),
-            live: used.live,
-            kind: AuditKind::RedirectUsed,
-            actor: None,
+            account: whose.account.to_owned(),
+            live: whose.live,
+            kind,
+            actor,
             subject: redirect_id.to_string(),
             details,
             created_at: self.now,
         };
         self.writes.audit.push(entry.row(self.keys, self.rng));
     }
-
-    fn audit(&mut self, kind: AuditKind, actor: &str, redirect: &Redirect) {
-        let entry = AuditEntry {
-            audit_id: AuditId::generate(self.now, self.rng),
-            account: redirect.account.clone(),
-            live: redirect.live,
-            kind,
-            actor: Some(actor.to_owned()),
-            subject: redirect.redirect_id.to_string(),
-            details: details(redirect),
-            created_at: self.now,
-        };
-        self.writes.audit.push(entry.row(self.keys, self.rng));
-    }
 }
 
-/// Whose text it was.
-struct Used<'a> {
+/// Whose redirect or text it was.
+struct Whose<'a> {
     account: &'a str,
     live: bool,
 }
