@@ -26,7 +26,7 @@ pub use config::api::Api;
 pub use config::database::{Database, OnOutage, PostgresUrl, Retention, Store};
 pub use config::email::{Email, MailTls, Mailbox, MailboxError};
 pub use config::limits::Limits;
-pub use config::purpose::{Channel, Purpose, WorkflowStep};
+pub use config::purpose::{Channel, PASSWORD_RESET, Purpose, WorkflowStep};
 pub use config::secret::{SecretRef, Secrets};
 pub use config::sip_section::{Sip, SipListen};
 pub use config::smpp::{AddressKind, Concatenation, DataCoding, Smpp};

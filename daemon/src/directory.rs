@@ -7,7 +7,6 @@ mod sign_in;
 mod target;
 mod users;
 
-pub use entry::PASSWORD_RESET;
 pub use sign_in::{Choice, SignInError, Started, begin, choices, read};
 pub use target::{Target, TargetError, ToWish, resolve};
 pub use users::{ChangeError, ImportError, PasswordWish, Saved, UserWish, change, create, import};

@@ -94,6 +94,9 @@ pub use writer::Statistics;
 /// How long an answer of the writer is waited for. The writer's own deadlines are shorter.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Between two tries to write down what happened in the world, which nobody may forget.
+pub(crate) const WRITE_RETRY: Duration = Duration::from_millis(500);
+
 /// Where records are kept.
 #[derive(Clone)]
 pub enum Location {

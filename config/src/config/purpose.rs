@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use dialplans::PoolName;
 
+/// The purpose whose proof allows a new password. Only codes of six digits will do for it, which
+/// a flash call has not, and they are never redirected.
+pub const PASSWORD_RESET: &str = "password_reset";
+
 /// The rules of the verifications made for one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purpose {

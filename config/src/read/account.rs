@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use dialplans::{NumberRange, PoolChoice, PoolName, Region};
 
 use crate::config::account::{Account, UnknownUser};
+use crate::config::purpose::PASSWORD_RESET;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::name::{AccountName, PurposeName};
 use crate::raw::RawTable;
-use crate::read::purpose::PASSWORD_RESET;
 use crate::read::{Names, table_name, user_part};
 use crate::schema;
 use crate::section::Section;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialplans::PoolName;
 
-use crate::config::purpose::{Channel, Purpose, WorkflowStep};
+use crate::config::purpose::{Channel, PASSWORD_RESET, Purpose, WorkflowStep};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
 use crate::name::PurposeName;
@@ -19,8 +19,6 @@ use crate::source::{Span, Spanned};
 
 /// Purposes that exist without being written.
 pub(crate) const BUILT_IN: [&str; 2] = ["sign_in", "sign_up"];
-/// The purpose for which only codes of six digits will do; a flash call has fewer.
-pub(crate) const PASSWORD_RESET: &str = "password_reset";
 
 const CHANNELS: [Choice<Channel>; 5] = [
     ("flash_call", Some(Channel::FlashCall)),

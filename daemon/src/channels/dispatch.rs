@@ -1,12 +1,10 @@
 //! What texts and mails with codes have in common: the code, the step, and a departure that is
 //! written down before it happens.
 
-use std::time::Duration;
-
 use crate::app::App;
 use crate::channels::{CodeWish, PrepareError, flash_call};
 use crate::ids::{MessageId, VerificationId};
-use crate::store::{Applied, Apply, ApplyRefused, StoreError};
+use crate::store::{Applied, Apply, ApplyRefused, StoreError, WRITE_RETRY};
 use crate::verification::machine::{Input, Refusal};
 use crate::verification::model::{
     Channel, CodeDigits, Dispatch, DispatchOutcome, Step, StepCode, StepStatus, Verification,
@@ -15,9 +13,6 @@ use crate::verification::service;
 
 /// The code under a test key.
 const TEST_CODE: &str = "000000";
-
-/// How long a text or mail under a test key is under way.
-const PLAY: Duration = Duration::from_millis(150);
 
 /// Who carries a text or mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +34,6 @@ impl Way {
         }
     }
 }
-
-/// Between two tries to write down that one is about to leave.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
 
 /// The code that is written: the client's own, one that is drawn, zeros under a test key.
 pub(super) fn code(
@@ -112,7 +104,7 @@ pub(super) async fn play(
     if !is_wanted(app, verification_id, dispatch_id).await {
         return None;
     }
-    tokio::time::sleep(PLAY).await;
+    tokio::time::sleep(service::PLAY).await;
     Some(match undelivered {
         true => (DispatchOutcome::Failed, "undelivered".to_owned()),
         false => (DispatchOutcome::Delivered, "test".to_owned()),
@@ -129,7 +121,7 @@ pub(super) async fn pretend(
     if !is_wanted(app, verification_id, dispatch_id).await {
         return None;
     }
-    tokio::time::sleep(PLAY).await;
+    tokio::time::sleep(service::PLAY).await;
     Some((DispatchOutcome::Sent, word.to_owned()))
 }
 

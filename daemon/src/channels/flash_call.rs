@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::channels::voice::{self, Speech};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, VerificationId};
-use crate::store::{Applied, Apply, StoreError, Who};
+use crate::store::{Applied, Apply, StoreError, WRITE_RETRY, Who};
 use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch, Reservation};
 use crate::verification::machine::Input;
 use crate::verification::model::{Call, CallRecord, StepCode, Verification};
@@ -30,9 +30,6 @@ const ATTEMPT_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long a number counts as unallocated.
 const UNALLOCATED_FOR: Duration = Duration::from_secs(3600);
-
-/// Between two tries to write down an end.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
 
 /// The call that is up, and what could follow it.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! The user calls us: the number is proved by the call itself, which is refused unanswered.
 
-use std::time::Duration;
-
 use dialplans::E164;
 
 use crate::app::{App, Settings};
@@ -11,9 +9,6 @@ use crate::store::{PageFilter, VerificationFilter, Who};
 use crate::verification::machine::Input;
 use crate::verification::model::{Channel, Step, StepStatus, Verification, VerificationStatus};
 use crate::verification::service::{self, MagicNumber};
-
-/// Under a test key the user calls after this long.
-const PLAY: Duration = Duration::from_millis(150);
 
 /// A number for test keys of accounts that have none; no numbering plan has it.
 const TEST_NUMBER: &str = "+70000000000";
@@ -52,7 +47,7 @@ pub async fn prepare(
     let purpose = service::purpose_of(settings, verification).ok_or(PrepareError::RulesGone)?;
     // The file never lets a password's purpose name it, and no request may bring it in.
     let is_named = |step: &config::WorkflowStep| step.channel == config::Channel::IncomingCall;
-    if !purpose.workflow.iter().any(is_named) || verification.purpose == "password_reset" {
+    if !purpose.workflow.iter().any(is_named) || verification.purpose == config::PASSWORD_RESET {
         return Err(PrepareError::NotOffered);
     }
     let number = if verification.live {
@@ -135,7 +130,7 @@ impl Act {
         let task_app = app.clone();
         app.tasks().spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(PLAY) => {}
+                () = tokio::time::sleep(service::PLAY) => {}
                 () = task_app.stop().cancelled() => return,
             }
             let input = Input::IncomingCall { called, is_trusted: true };

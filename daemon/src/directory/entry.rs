@@ -11,9 +11,6 @@ use crate::limits::{self, Guesser};
 use crate::store::{LimitReached, SignIn, SignInStatus, StoreError, User};
 use crate::verification::model::Client;
 
-/// The purpose whose proof allows a new password.
-pub const PASSWORD_RESET: &str = "password_reset";
-
 /// What a password came to.
 #[derive(Clone, Debug)]
 pub struct Tried {
@@ -99,7 +96,8 @@ pub async fn by_new_password(
     let proved = proof::read(app, account, proof_text).await?;
     let is_reset = match &proved {
         Proved::Verification(verification) => {
-            verification.purpose == PASSWORD_RESET && verification.user_id == Some(sign_in.user_id)
+            verification.purpose == config::PASSWORD_RESET
+                && verification.user_id == Some(sign_in.user_id)
         }
         Proved::SignIn(_) => false,
     };

@@ -48,7 +48,7 @@ pub enum ProofError {
 /// password.
 pub fn of_verification(keys: &Keys, verification: &Verification) -> Option<String> {
     let is_wanted =
-        verification.sign_in_id.is_some() || verification.purpose == super::PASSWORD_RESET;
+        verification.sign_in_id.is_some() || verification.purpose == config::PASSWORD_RESET;
     let is_approved = verification.status == VerificationStatus::Approved;
     (is_wanted && is_approved)
         .then(|| proof(keys, &verification.account, &verification.verification_id.to_string()))

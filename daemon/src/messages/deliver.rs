@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::sender::{self, OutgoingText, TextEnd};
 use crate::app::App;
 use crate::store::{
-    ChangeMessage, Message, MessageChange, MessageChanged, MessageStatus, StoreError,
+    ChangeMessage, Message, MessageChange, MessageChanged, MessageStatus, StoreError, WRITE_RETRY,
 };
-use crate::verification::service::MagicNumber;
+use crate::verification::service::{self, MagicNumber};
 
 /// Waits between tries: a trunk that hiccups is back in seconds, one that is down in minutes.
 const WAITS: [Duration; 5] = [
@@ -18,12 +18,6 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(180),
     Duration::from_secs(300),
 ];
-
-/// Between two tries to write down what became of it.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
-
-/// How long a text under a test key is under way.
-const PLAY: Duration = Duration::from_millis(150);
 
 /// The word that stands in `detail` while a try is out: after a crash nobody knows whether it
 /// arrived.
@@ -109,7 +103,7 @@ async fn try_once(app: &App, message: &mut Message) -> Option<TextEnd> {
 
 /// Under a test key: nothing leaves, and one magic number does not get it.
 async fn play(app: &App, message: &Message) {
-    tokio::time::sleep(PLAY).await;
+    tokio::time::sleep(service::PLAY).await;
     let number = message.to.full().map(|to| MagicNumber::of(&to));
     let (status, word) = match number {
         Some(MagicNumber::UndeliveredText) => (MessageStatus::Failed, "undelivered"),

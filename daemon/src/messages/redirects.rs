@@ -27,8 +27,6 @@ use words::Told;
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 86_400);
 /// How long a notice may wait for its trunk or mail server.
 const NOTICE_VALIDITY: Duration = Duration::from_secs(86_400);
-/// The purpose whose codes are never redirected: who has the mailbox would have the password.
-const NEVER: &str = "password_reset";
 
 /// A redirect as a client wishes it. Never prints.
 pub struct RedirectWish {
@@ -165,9 +163,10 @@ pub async fn find(app: &App, who: &Who, phone: &E164) -> Result<Option<Redirect>
     Ok(is_theirs.then_some(redirect))
 }
 
-/// Whether codes of this purpose may be redirected.
+/// Whether codes of this purpose may be redirected. Those that reset a password never are: who
+/// has the mailbox would have the password.
 pub fn may_redirect(purpose: &str) -> bool {
-    purpose != NEVER
+    purpose != config::PASSWORD_RESET
 }
 
 /// The letter that carries a text.

@@ -21,7 +21,7 @@ pub use create::{CreateError, DryRun, NewVerification, Rehearsed, create, rehear
 pub use inputs::{CheckError, Checked, SendError, cancel, check, resend, switch};
 pub use placement::{Place, Placement, PlacementError, placement};
 pub use read::{Wait, get, wait};
-pub use sandbox::{MagicNumber, Pace};
+pub use sandbox::{MagicNumber, PLAY, Pace};
 pub(crate) use sandbox::{placement as sandbox_placement, play};
 
 /// What a request that was accepted answers.

@@ -10,8 +10,9 @@ use crate::mail::{Composed, Letter, MailEnd, Mailer, Refusal};
 use crate::messages::deliver::SENDING;
 use crate::store::{
     ChangeMessage, EndLetter, LetterOutcome, MessageChange, MessageChanged, MessageStatus,
-    StoreError, StoredLetter, Who,
+    StoreError, StoredLetter, WRITE_RETRY, Who,
 };
+use crate::verification::service;
 
 /// Waits between tries: a mail server that hiccups is back in seconds, one that is down in
 /// minutes, and one that greylists wants some.
@@ -22,10 +23,6 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(180),
     Duration::from_secs(300),
 ];
-/// Between two tries to write down what became of it.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
-/// How long a letter under a test key is under way.
-const PLAY: Duration = Duration::from_millis(150);
 /// Rows read at once.
 const PAGE: u32 = 500;
 
@@ -61,7 +58,7 @@ pub(in crate::messages) async fn recover(app: &App) -> Result<usize, StoreError>
 
 async fn run(app: App, letter: StoredLetter) {
     if !letter.live {
-        tokio::time::sleep(PLAY).await;
+        tokio::time::sleep(service::PLAY).await;
         return end(&app, &letter, LetterOutcome::Sent, "test".to_owned()).await;
     }
     let mut last = "no_time".to_owned();

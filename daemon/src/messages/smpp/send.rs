@@ -10,7 +10,9 @@ use super::receipt::{Verdict, plain_id};
 use super::session::SubmitEnd;
 use super::submit::{self, PartOf, Unfit};
 use crate::app::App;
-use crate::store::{ChangePart, Message, MessageChanged, PartEvent, PartStatus, StoreError};
+use crate::store::{
+    ChangePart, Message, MessageChanged, PartEvent, PartStatus, StoreError, WRITE_RETRY,
+};
 
 /// Waits between tries of a part that was not taken.
 const WAITS: [Duration; 6] = [
@@ -21,9 +23,6 @@ const WAITS: [Duration; 6] = [
     Duration::from_secs(60),
     Duration::from_secs(300),
 ];
-/// Between two tries to write down what became of it.
-const WRITE_RETRY: Duration = Duration::from_millis(500);
-
 /// Hands on what is left of a text, until each part is taken or has ended, or the process stops;
 /// the next start goes on with it.
 pub(in crate::messages) async fn run(app: App, mut message: Message) {

@@ -10,7 +10,7 @@ use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError, flash_call};
 use crate::clock::Timestamp;
-use crate::directory::{PASSWORD_RESET, Target};
+use crate::directory::Target;
 use crate::ids::VerificationId;
 use crate::limits::{self, Guesser};
 use crate::store::{Create, CreateRefused, Created, Idempotency, LimitReached, StoreError, Who};
@@ -256,7 +256,7 @@ fn verification(
     };
     let shows_short_code =
         |planned: &Planned| matches!(planned.channel, Channel::FlashCall | Channel::IncomingCall);
-    if wish.purpose.as_str() == PASSWORD_RESET && workflow.iter().any(shows_short_code) {
+    if wish.purpose.as_str() == config::PASSWORD_RESET && workflow.iter().any(shows_short_code) {
         return Err(CreateError::Prepare(PrepareError::NotOffered));
     }
     let (to, also) = targets(&wish.to, &workflow)?;

@@ -26,8 +26,9 @@ const TRUNK: &str = "test";
 /// The number that the phone would show.
 const CALLER_ID: &str = "+70000000000";
 
-/// From the INVITE to what the far side says.
-const ANSWER_AFTER: Duration = Duration::from_millis(150);
+/// How long whatever is played under a test key takes: a text or letter on its way, the user who
+/// calls, the far side's first word.
+pub const PLAY: Duration = Duration::from_millis(150);
 
 /// From ringing to the CANCEL.
 const RING_FOR: Duration = Duration::from_millis(350);
@@ -45,8 +46,7 @@ pub struct Pace {
 
 impl Pace {
     /// As under a test key.
-    pub const QUICK: Self =
-        Self { answer_after: ANSWER_AFTER, ring_for: RING_FOR, is_lifelike: false };
+    pub const QUICK: Self = Self { answer_after: PLAY, ring_for: RING_FOR, is_lifelike: false };
 
     /// As of a phone that rings so long, after networks took their usual time to find it.
     pub fn of_ringing(ring_for: Duration) -> Self {
