@@ -10,7 +10,6 @@
 //! buffer as it was.
 
 mod address;
-mod challenge;
 mod fault;
 mod headers;
 #[cfg(test)]
@@ -21,7 +20,7 @@ mod name;
 mod params;
 mod parse;
 mod redact;
-mod scan;
+pub(crate) mod scan;
 mod stream;
 mod uri;
 mod via;
@@ -30,7 +29,6 @@ mod write;
 use std::fmt;
 
 pub use address::Address;
-pub use challenge::{Asker, Challenge};
 pub use fault::Fault;
 pub use headers::{
     AddressList, HEADERS_LIMIT, Headers, Lines, MALFORMED_EXPIRES_S, Q850, RAck, Raw,

@@ -13,6 +13,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use dozvon_sip as sip;
 
+use sip::auth::{Challenges, challenges};
 use sip::message::{
     Framer, Framing, HeaderName, Headers, Message, ParseFault, Parser, Status, Writer,
 };
@@ -65,8 +66,8 @@ fn look_at(message: &Message<'_>) {
             }
         }
     }
-    for challenge in message.headers.challenges() {
-        challenge.param("realm");
+    for (_, value) in challenges(message) {
+        assert!(Challenges::new(value).count() <= value.len());
     }
 }
 

@@ -2,9 +2,10 @@
 
 use dozvon_sip as sip;
 
+use sip::auth::{ChallengeKind, challenges};
 use sip::message::{
-    Asker, Fault, Framing, HEADER_SECTION_LIMIT, HEADERS_LIMIT, HeaderName, Host, MESSAGE_LIMIT,
-    Method, Parser, Rport, Scheme, Start, Status, Uri, VIA_LIMIT, is_keep_alive,
+    Fault, Framing, HEADER_SECTION_LIMIT, HEADERS_LIMIT, HeaderName, Host, MESSAGE_LIMIT, Method,
+    Parser, Rport, Scheme, Start, Status, Uri, VIA_LIMIT, is_keep_alive,
 };
 
 const KEYS: &str = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
@@ -269,8 +270,8 @@ fn every_typed_view_reads_its_field() {
     assert_eq!((rack.rseq, rack.cseq, rack.method), (7, 101, Method::Invite));
     assert!(headers.has_token(HeaderName::Supported, "100REL"));
     assert_eq!(headers.tokens(HeaderName::Supported).count(), 3);
-    let askers: Vec<_> = headers.challenges().map(|challenge| challenge.asker).collect();
-    assert_eq!(askers, [Asker::Server, Asker::Proxy]);
+    let askers: Vec<_> = challenges(&message).map(|(kind, _)| kind).collect();
+    assert_eq!(askers, [ChallengeKind::Server, ChallengeKind::Proxy]);
     assert!(headers.is_diverted());
     let allows = |main, sub| headers.accepts().any(|range| range.allows(main, sub));
     assert!(allows("application", "sdp") && !allows("text", "plain"));

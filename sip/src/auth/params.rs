@@ -1,6 +1,8 @@
 //! The common outer form of challenges and credentials: schemes and their parameters
 //! (RFC 3261 section 25.1, `auth-param`; RFC 7235 section 2.1).
 
+use crate::message::scan;
+
 /// One element of a header field value that holds challenges or credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item<'a> {
@@ -36,6 +38,7 @@ impl<'a> Items<'a> {
 
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.rest.iter().position(|&byte| !wanted(byte)).unwrap_or(self.rest.len());
+        scan::tally(end + 1);
         let (taken, rest) = self.rest.split_at(end);
         self.rest = rest;
         taken
@@ -112,6 +115,7 @@ pub(super) fn means(raw: &[u8], text: &[u8]) -> bool {
 fn closing_quote(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
+        scan::tally(1);
         match *body.get(at)? {
             b'"' => return Some(at),
             b'\\' => at += 2,

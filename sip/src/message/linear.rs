@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::scan::work;
 use super::{Framing, HeaderName, MESSAGE_LIMIT, Message, Parser, Status, Writer};
+use crate::auth;
 
 const KIB: usize = 1024;
 
@@ -73,8 +74,8 @@ fn ask_all(message: &Message<'_>) {
     headers.q850();
     headers.get_named("y");
     assert!(!headers.has_token(HeaderName::Require, "b"));
-    for challenge in headers.challenges() {
-        challenge.param("realm");
+    for (_, value) in auth::challenges(message) {
+        auth::Challenges::new(value).count();
     }
 }
 

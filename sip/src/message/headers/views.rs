@@ -2,7 +2,6 @@
 
 use super::{Headers, Lines, Raw};
 use crate::message::address::Address;
-use crate::message::challenge::{Asker, Challenge, Challenges};
 use crate::message::fault::Fault;
 use crate::message::media::MediaType;
 use crate::message::method::Method;
@@ -106,14 +105,6 @@ impl<'a> Headers<'a> {
             let cause: u8 = scan::number(Params::new(&raw.0[end..]).value("cause")?)?;
             (cause < 128).then_some(Q850(cause))
         })
-    }
-
-    /// Every challenge of every WWW-Authenticate and Proxy-Authenticate line.
-    pub fn challenges(&self) -> impl Iterator<Item = Challenge<'a>> + use<'a> {
-        let of =
-            |name, asker| self.lines(name).flat_map(move |line| Challenges::new(asker, line.0));
-        of(HeaderName::WwwAuthenticate, Asker::Server)
-            .chain(of(HeaderName::ProxyAuthenticate, Asker::Proxy))
     }
 
     /// The number of a reliable provisional response (RFC 3262 section 7.1).
