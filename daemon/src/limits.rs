@@ -114,6 +114,16 @@ pub enum Guess {
     Long,
 }
 
+impl Guess {
+    /// What a guess at a code of so many digits is: a short one closes its channel.
+    pub fn at(channel: Channel, code_length: u8) -> Self {
+        match channel == Channel::FlashCall || code_length <= SHORT_CODE {
+            true => Self::Short,
+            false => Self::Long,
+        }
+    }
+}
+
 /// What a new verification by flash call must find room in, and is counted for.
 pub fn for_flash_call(limits: &Limits, to: &E164, guesser: Guesser<'_>) -> Vec<Limit> {
     let mut all = for_resend(limits, to);
@@ -169,11 +179,6 @@ pub fn for_send(limits: &Limits, to: &E164) -> Limit {
         rules: rules_of_send(limits).to_vec(),
         limit_use: LimitUse::Take,
     }
-}
-
-/// Whether a code is guessed so easily that wrong ones close its channel.
-pub fn is_short(channel: Channel, code_length: u8) -> bool {
-    channel == Channel::FlashCall || code_length <= SHORT_CODE
 }
 
 /// The same for a code that is mailed.

@@ -4,11 +4,12 @@ use super::{Accepted, CommonRefusal, hang_up, purpose_of, settle};
 use crate::accounts::ActingAccount;
 use crate::app::{App, Settings};
 use crate::channels::{self, CodeWish, PrepareError};
+use crate::clock::Timestamp;
 use crate::ids::VerificationId;
 use crate::limits::{self, Guess, Guesser};
 use crate::store::{Applied, Apply, ApplyRefused, Idempotency, Limit, LimitSubject, StoreError};
 use crate::verification::machine::{Answer, Input, PresentedCode, Reason, Refusal};
-use crate::verification::model::{Channel, Planned, Step, Verification};
+use crate::verification::model::{Channel, Planned, Verification};
 
 /// What is kept of the response to an input.
 type Replayable = Idempotency<(Verification, Answer)>;
@@ -108,36 +109,44 @@ pub async fn check(
 
 /// What a wrong code is counted for. Test keys and blanked numbers count for nobody.
 fn check_limits(app: &App, verification: &Verification, code: &PresentedCode) -> Vec<Limit> {
-    let (Some(last), true) = (verification.steps.last(), verification.live) else {
+    if !verification.live {
+        return Vec::new();
+    }
+    let digits = code.reveal().len();
+    let Some((channel, guess)) = guessed_at(verification, app.now(), digits) else {
         return Vec::new();
     };
-    let guesser = Guesser { account: &verification.account, client: &verification.client };
-    let (now, digits) = (app.now(), code.reveal().len());
-    let lengths = |step: &Step| step.checkable_code(now).map(|code| code.length);
-    let could_hit = |step: &&Step| {
-        lengths(step).is_some_and(|length| {
-            !limits::is_short(step.channel, length) && usize::from(length) == digits
-        })
-    };
-    let is_short =
-        |step: &&Step| lengths(step).is_some_and(|length| limits::is_short(step.channel, length));
-    let steps = || verification.steps.iter().rev();
-    let (step, guess) = if let Some(step) = steps().find(could_hit) {
-        (step, Guess::Long)
-    } else if let Some(step) = steps().find(is_short) {
-        (step, Guess::Short)
-    } else if limits::is_short(last.channel, verification.code_length) {
-        (last, Guess::Short)
-    } else {
-        (last, Guess::Long)
-    };
-    let at = match step.channel {
+    let at = match channel {
         Channel::Email => verification.mailbox().cloned().map(LimitSubject::Mailbox),
         Channel::FlashCall | Channel::IncomingCall | Channel::Sms | Channel::Voice => {
             verification.number().map(LimitSubject::Number)
         }
     };
+    let guesser = Guesser { account: &verification.account, client: &verification.client };
     limits::for_check(&app.settings().config.limits, at, guess, guesser)
+}
+
+/// Which code a guess of so many digits is counted against: the latest long one of just this
+/// length, or else the latest short one. Where none can be checked any more, it is the last
+/// step's.
+fn guessed_at(
+    verification: &Verification,
+    now: Timestamp,
+    digits: usize,
+) -> Option<(Channel, Guess)> {
+    let checkable = || {
+        verification.steps.iter().rev().filter_map(|step| {
+            let length = step.checkable_code(now)?.length;
+            Some((step.channel, Guess::at(step.channel, length), usize::from(length)))
+        })
+    };
+    let long = checkable().find(|(_, guess, length)| *guess == Guess::Long && *length == digits);
+    let short = || checkable().find(|(_, guess, _)| *guess == Guess::Short);
+    if let Some((channel, guess, _)) = long.or_else(short) {
+        return Some((channel, guess));
+    }
+    let last = verification.steps.last()?;
+    Some((last.channel, Guess::at(last.channel, verification.code_length)))
 }
 
 /// Ends a verification by the client's wish; its calls are hung up.
