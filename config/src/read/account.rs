@@ -14,7 +14,6 @@ use crate::read::{Names, table_name, user_part};
 use crate::schema;
 use crate::section::Section;
 use crate::section::list::{is_known, parse_each};
-use crate::section::scalar::not_built;
 use crate::source::Spanned;
 
 pub(crate) fn read_all(
@@ -93,7 +92,9 @@ fn read(section: &Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Accoun
 
 fn is_purpose(name: Spanned<&str>, names: &Names<'_>, faults: &mut Faults) -> bool {
     if name.value == PASSWORD_RESET && !names.purposes.contains(&PASSWORD_RESET) {
-        not_built(faults, name.span, "the purpose \"password_reset\"");
+        faults
+            .add(Code::AccountUnknownPurpose, name.span, "\"password_reset\" has no table")
+            .help("it wants codes of 6 digits: [purposes.password_reset] workflow = [\"sms\"]");
         return false;
     }
     is_known(faults, Code::AccountUnknownPurpose, "purpose", name, &names.purposes)
