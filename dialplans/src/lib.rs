@@ -36,7 +36,7 @@ pub use dialplan::{Dialplan, DialplanError};
 pub use name::{NameError, PoolName, TrunkName};
 pub use number::typed::NumberError;
 pub use number::{E164, E164Error, Region, Revealed, UnknownRegion};
-pub use pool::{CallerIdPool, NumberRange, NumberRangeError, PoolError};
+pub use pool::{CallerIdPool, NumberRange, NumberRangeError, PoolError, ending_count};
 pub use prefix::{Prefix, PrefixError};
 pub use route::{PoolChoice, Route, TrunkOrder};
 pub use tail::{CodeLength, CodeLengthError, RecentTails, Tail, TailError};

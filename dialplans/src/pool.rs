@@ -130,6 +130,15 @@ pub enum PoolError {
     NumberTooShort,
 }
 
+/// How many distinct tails of this length the numbers of these ranges have together: the codes
+/// that can be drawn from them.
+pub fn ending_count<'a>(
+    code_length: CodeLength,
+    ranges: impl IntoIterator<Item = &'a NumberRange>,
+) -> u64 {
+    Endings::new(code_length, ends(ranges)).count()
+}
+
 impl CallerIdPool {
     /// A pool of all numbers of these ranges, each once where ranges overlap.
     pub fn new(
@@ -149,8 +158,8 @@ impl CallerIdPool {
         if ranges.iter().any(|range| range.first.digit_count() <= code_length.digits()) {
             return Err(PoolError::NumberTooShort);
         }
-        let ends = ranges.iter().map(|range| (range.first.value(), range.last.value())).collect();
-        Ok(Self { name, code_length, trunks, endings: Endings::new(code_length, ends) })
+        let endings = Endings::new(code_length, ends(&ranges));
+        Ok(Self { name, code_length, trunks, endings })
     }
 
     /// The pool's name.
@@ -186,6 +195,11 @@ impl CallerIdPool {
     pub(crate) fn endings(&self) -> &Endings {
         &self.endings
     }
+}
+
+/// The first and last number of each range, as integers.
+fn ends<'a>(ranges: impl IntoIterator<Item = &'a NumberRange>) -> Vec<(u64, u64)> {
+    ranges.into_iter().map(|range| (range.first.value(), range.last.value())).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::config::sip_section::SipListen;
 use crate::config::trunk::Trunk;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
-use crate::endings::starts_with;
+use crate::numbers::starts_with;
 use crate::raw::RawTable;
 use crate::read::purpose;
 use crate::source::Span;

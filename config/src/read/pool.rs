@@ -7,7 +7,7 @@ use dialplans::{CodeLength, NumberRange, PoolName, TrunkName};
 use crate::config::Pool;
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
-use crate::endings::digit_count;
+use crate::numbers::digit_count;
 use crate::raw::RawTable;
 use crate::read::{Names, table_name};
 use crate::schema;

@@ -91,6 +91,8 @@ fn a_pool_knows_how_many_codes_it_can_make() {
         let pool = pool(code_length, ranges).unwrap();
         assert_eq!(pool.number_count(), numbers, "{ranges:?}");
         assert_eq!(pool.ending_count(), endings, "{ranges:?}");
+        let ranges: Vec<_> = ranges.iter().map(|text| NumberRange::parse(text).unwrap()).collect();
+        assert_eq!(ending_count(pool.code_length(), &ranges), endings);
     }
 }
 

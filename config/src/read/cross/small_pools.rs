@@ -1,15 +1,14 @@
 //! Whether the endings that a call can show are as many as its purpose wants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dialplans::{PoolChoice, PoolName, TrunkName};
+use dialplans::{CodeLength, NumberRange, PoolChoice, PoolName, TrunkName};
 
 use crate::config::account::Account;
 use crate::config::purpose::{Channel, Purpose};
 use crate::config::{Config, Pool};
 use crate::diagnostic::Code;
 use crate::diagnostic::fault::Faults;
-use crate::endings::Endings;
 use crate::name::PurposeName;
 use crate::raw::RawTable;
 use crate::read::purpose;
@@ -79,11 +78,8 @@ fn judge(
     (purpose, rules): (&PurposeName, &Purpose),
     faults: &mut Faults,
 ) {
-    let mut endings = Endings::default();
-    for pool in pools.iter().filter_map(|name| config.pools.get(*name)) {
-        endings.add(pool.code_length, &pool.numbers);
-    }
-    let (count, wanted) = (endings.count(), rules.min_endings);
+    let pools_drawn = pools.iter().filter_map(|name| config.pools.get(*name));
+    let (count, wanted) = (ending_count(pools_drawn), rules.min_endings);
     let listed = suggest::list(pools.iter().map(|name| name.as_str()));
     let subject = match pools {
         [_] => format!("pool {listed} has"),
@@ -121,6 +117,17 @@ fn judge(
     }
 }
 
+/// How many different codes pools can make together; codes of different lengths are different.
+fn ending_count<'a>(pools: impl Iterator<Item = &'a Pool>) -> u64 {
+    let mut numbers: BTreeMap<CodeLength, Vec<&NumberRange>> = BTreeMap::new();
+    for pool in pools {
+        numbers.entry(pool.code_length).or_default().extend(&pool.numbers);
+    }
+    let counts =
+        numbers.into_iter().map(|(length, ranges)| dialplans::ending_count(length, ranges));
+    counts.sum()
+}
+
 /// The chance that one of `checks` guesses is right, in per cent.
 fn odds(checks: u64, endings: u64) -> String {
     let percent = 100.0 * (checks as f64 / endings.max(1) as f64).min(1.0);
@@ -129,4 +136,27 @@ fn odds(checks: u64, endings: u64) -> String {
     let text =
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} %")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(code_length: u8, numbers: &str) -> Pool {
+        Pool {
+            name: PoolName::parse("moscow").unwrap(),
+            numbers: vec![NumberRange::parse(numbers).unwrap()],
+            trunks: vec![TrunkName::parse("north").unwrap()],
+            code_length: CodeLength::new(code_length).unwrap(),
+        }
+    }
+
+    #[test]
+    fn pools_make_each_code_once_and_codes_of_different_lengths_are_different() {
+        let (first, second) =
+            (pool(4, "+74951230000-+74951230099"), pool(4, "+74951240050-+74951240149"));
+        assert_eq!(ending_count([&first, &second].into_iter()), 150);
+        let longer = pool(5, "+74951230000-+74951230099");
+        assert_eq!(ending_count([&first, &longer].into_iter()), 200);
+    }
 }
