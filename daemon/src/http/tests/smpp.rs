@@ -84,6 +84,37 @@ async fn each_part_is_submitted_once_and_delivered_by_its_own_receipt() {
 }
 
 #[tokio::test]
+async fn a_receipt_before_the_answer_to_its_submit_is_asked_for_again() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&centre.section()).await;
+    let mut peer = centre.accept().await;
+    let id = send(&bench, "Hello").await;
+    let (sequence, _) = peer.submit().await;
+    assert_eq!(peer.receipt(PHONE, "7", "DELIVRD").await, CommandStatus::EsmeRxTAppn);
+    peer.take(sequence, "7").await;
+    assert_eq!(peer.receipt(PHONE, "7", "DELIVRD").await, CommandStatus::EsmeRok);
+    until_status(&bench, &id, "delivered").await;
+    assert_eq!(peer.receipt(PHONE, "8", "DELIVRD").await, CommandStatus::EsmeRok, "not ours");
+}
+
+#[tokio::test]
+async fn a_decimal_receipt_is_not_taken_for_that_of_the_part_with_the_same_digits() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&centre.section()).await;
+    let mut peer = centre.accept().await;
+    let id = send(&bench, &"ж".repeat(150)).await;
+    for remote in ["A", "12", "18"] {
+        let (sequence, _) = peer.submit().await;
+        peer.take(sequence, remote).await;
+    }
+    until_status(&bench, &id, "sent").await;
+    for remote in ["0000000018", "0000000024", "0000000010"] {
+        assert_eq!(peer.receipt(PHONE, remote, "DELIVRD").await, CommandStatus::EsmeRok);
+    }
+    until_status(&bench, &id, "delivered").await;
+}
+
+#[tokio::test]
 async fn a_throttled_part_comes_again_and_a_refused_one_takes_the_others_along() {
     let centre = Centre::listen().await;
     let bench = Bench::with_centre(&centre.section()).await;

@@ -10,6 +10,7 @@ use rusmpp::tlvs::TlvValue;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::incoming;
+use super::link::Link;
 use super::receipt::{self, Fate, Receipt};
 use super::session::Delivery;
 use crate::app::App;
@@ -20,8 +21,9 @@ use crate::verification::service;
 
 /// Deliveries that are worked on at one time.
 const AT_ONCE: usize = 32;
-/// A receipt may overtake the writing down of the answer to its submit: so often it is looked for
-/// again, after waits that double.
+/// A receipt may overtake the writing down of the answer to its submit, by this process or by
+/// another that is bound to the same centre: so often it is looked for again, after waits that
+/// double.
 const LOOKS: u32 = 5;
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
@@ -68,30 +70,34 @@ async fn settle(app: &App, link: &TrunkName, deliver: &DeliverSm) -> CommandStat
         Fate::Rejected => PartStatus::Rejected,
         Fate::Unknown => PartStatus::Unknown,
     };
-    let from = format!("+{}", deliver.source_addr.as_str().trim_start_matches('+'));
-    match find(app, link, &receipt.remote_id, from.parse().ok()).await {
-        Ok(Some(found)) => {
-            let word = match receipt.error {
-                Some(error) => format!("receipt_{error}"),
-                None => "receipt".to_owned(),
-            };
-            let written = match found.code {
-                None => tell_text(app, link, &found, status, word).await,
-                Some((verification_id, parts)) => {
-                    tell_code(app, verification_id, &found, parts, status, word).await
-                }
-            };
-            match written {
-                Ok(()) => CommandStatus::EsmeRok,
-                Err(error) => later(link, error),
-            }
-        }
-        Ok(None) => {
+    let found = match find(app, link, &receipt.remote_id, phone(deliver)).await {
+        Ok(Found::Part(found)) => found,
+        Ok(Found::NotYet) => return CommandStatus::EsmeRxTAppn,
+        Ok(Found::Nothing) => {
             tracing::info!(%link, "a receipt names a part that we did not submit");
-            CommandStatus::EsmeRok
+            return CommandStatus::EsmeRok;
         }
+        Err(error) => return later(link, error),
+    };
+    let word = match receipt.error {
+        Some(error) => format!("receipt_{error}"),
+        None => "receipt".to_owned(),
+    };
+    let written = match found.code {
+        None => tell_text(app, link, &found, status, word).await,
+        Some((verification_id, parts)) => {
+            tell_code(app, verification_id, &found, parts, status, word).await
+        }
+    };
+    match written {
+        Ok(()) => CommandStatus::EsmeRok,
         Err(error) => later(link, error),
     }
+}
+
+/// The phone that a receipt names; `None`: in a form that is the centre's own.
+fn phone(deliver: &DeliverSm) -> Option<E164> {
+    format!("+{}", deliver.source_addr.as_str().trim_start_matches('+')).parse().ok()
 }
 
 async fn tell_text(
@@ -157,6 +163,16 @@ fn read(deliver: &DeliverSm) -> Option<Receipt> {
     receipt::read(text, remote_id, state)
 }
 
+/// What a receipt means.
+enum Found {
+    /// This part.
+    Part(Submitted),
+    /// Perhaps a part that has left and of which nothing else is known yet.
+    NotYet,
+    /// Nothing that we submitted.
+    Nothing,
+}
+
 /// The part that a receipt means. Where an id may be read in two ways or has come again, the part
 /// that went to the phone which the receipt names is meant.
 async fn find(
@@ -164,31 +180,42 @@ async fn find(
     link: &TrunkName,
     remote_id: &str,
     phone: Option<E164>,
-) -> Result<Option<Submitted>, StoreError> {
-    let ids = receipt::candidates(remote_id);
+) -> Result<Found, StoreError> {
+    let door = app.links().get(link);
+    let mark = door.as_ref().map(Link::mark);
+    let is_hexadecimal = door.as_ref().is_some_and(Link::ids_are_hexadecimal);
+    let ids = receipt::candidates(remote_id, is_hexadecimal);
     let mut wait = FIRST_LOOK;
+    let mut end = Found::Nothing;
     for look in 0..LOOKS {
         if look > 0 {
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
-        let found = app.store().submitted(link.as_str(), &ids).await?;
+        // Asked before the look: what is written in between would be missed by both.
+        let all_written = door.as_ref().zip(mark).is_none_or(|(door, mark)| door.has_written(mark));
+        end = if all_written { Found::Nothing } else { Found::NotYet };
+        let mut found = app.store().submitted(link.as_str(), &ids).await?;
+        // The likeliest reading of the id first, and of one reading the newest.
+        found.sort_by_key(|part| ids.iter().position(|id| *id == part.remote_id));
         let mut plain = None;
         for submitted in found {
             let Some(to) = called(app, &submitted).await? else { continue };
             if phone.is_some() && to == phone {
-                return Ok(Some(submitted));
+                return Ok(Found::Part(submitted));
             }
-            // A centre may write the phone in a form of its own: then only the very id counts.
-            if submitted.remote_id == ids[0] && plain.is_none() {
+            // A centre may write the phone in a form of its own: then only the very id counts,
+            // and only once no other part can come to have it.
+            if all_written && submitted.remote_id == receipt::plain_id(remote_id) && plain.is_none()
+            {
                 plain = Some(submitted);
             }
         }
-        if plain.is_some() {
-            return Ok(plain);
+        if let Some(plain) = plain {
+            return Ok(Found::Part(plain));
         }
     }
-    Ok(None)
+    Ok(end)
 }
 
 /// The phone that a part went to; the inner `None`: its retention ran out. The outer one: nobody

@@ -1,6 +1,8 @@
 //! The way to one message centre: who may submit when, and the connection that is made again and
 //! again.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::receipt::Verdict;
+use super::receipt::{self, Verdict};
 use super::session::{Delivery, Order, Session, SessionError, SubmitEnd};
 
 /// How long a connection may take to be made.
@@ -43,9 +45,23 @@ struct Door {
     /// What of the window who can wait may fill: the rest is kept for codes.
     patient: Arc<Semaphore>,
     pace: Mutex<Pace>,
+    open: Mutex<OpenSlots>,
+    /// Whether an answer to a submit showed that the centre counts its texts in hexadecimal.
+    ids_are_hexadecimal: AtomicBool,
     bound: watch::Receiver<bool>,
     orders: mpsc::Sender<Order>,
 }
+
+/// The slots that are held, by their numbers.
+#[derive(Default)]
+struct OpenSlots {
+    next: u64,
+    held: BTreeSet<u64>,
+}
+
+/// A moment in the life of a link, by the slots that were given out until then.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(u64);
 
 /// When the next part may leave.
 struct Pace {
@@ -106,7 +122,7 @@ impl Link {
             }
             self.moment().await;
             if *bound.borrow_and_update() {
-                return Slot { link: self.clone(), moment: Instant::now(), _permits: permits };
+                return self.slot(Instant::now(), permits);
             }
         }
     }
@@ -118,7 +134,31 @@ impl Link {
             return None;
         }
         let moment = self.pace(|pace| pace.take_first(Instant::now()))?;
-        Some(Slot { link: self.clone(), moment, _permits: vec![permit] })
+        Some(self.slot(moment, vec![permit]))
+    }
+
+    fn slot(&self, moment: Instant, permits: Vec<OwnedSemaphorePermit>) -> Slot {
+        let number = self.open(|open| {
+            open.next += 1;
+            open.held.insert(open.next);
+            open.next
+        });
+        Slot { link: self.clone(), number, moment, _permits: permits }
+    }
+
+    /// This moment, for [`Link::has_written`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.open(|open| open.next))
+    }
+
+    /// Whether what became of each part that had left by then is written down.
+    pub(super) fn has_written(&self, mark: Mark) -> bool {
+        self.open(|open| open.held.first().is_none_or(|&number| number > mark.0))
+    }
+
+    /// Whether the centre was seen to count its texts in hexadecimal.
+    pub(super) fn ids_are_hexadecimal(&self) -> bool {
+        self.0.ids_are_hexadecimal.load(Ordering::Relaxed)
     }
 
     /// Waits for a moment of its own, and for the end of a rest.
@@ -134,14 +174,19 @@ impl Link {
         }
     }
 
+    fn open<T>(&self, act: impl FnOnce(&mut OpenSlots) -> T) -> T {
+        act(&mut self.0.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn pace<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
         act(&mut self.0.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The right to have one part out.
+/// The right to have one part out. Held until what became of the part is written down.
 pub(super) struct Slot {
     link: Link,
+    number: u64,
     /// When its pace lets it leave.
     moment: Instant,
     _permits: Vec<OwnedSemaphorePermit>,
@@ -158,7 +203,10 @@ impl Slot {
         }
         // An order that is dropped unanswered never reached a session.
         let end = ended.await.unwrap_or(SubmitEnd::NotSent);
-        if let SubmitEnd::Answered { status, .. } = &end {
+        if let SubmitEnd::Answered { status, remote_id } = &end {
+            if remote_id.as_deref().is_some_and(receipt::is_hexadecimal) {
+                self.link.0.ids_are_hexadecimal.store(true, Ordering::Relaxed);
+            }
             match Verdict::of(*status) {
                 Verdict::Throttled => self.link.pace(|pace| pace.throttled(Instant::now())),
                 Verdict::Taken => self.link.pace(Pace::taken),
@@ -166,6 +214,12 @@ impl Slot {
             }
         }
         end
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.link.open(|open| open.held.remove(&self.number));
     }
 }
 
@@ -206,7 +260,15 @@ pub(super) fn door(
     let places = usize::from(settings.window);
     let window = Arc::new(Semaphore::new(places));
     let patient = Arc::new(Semaphore::new(places - places / KEPT_FOR_CODES));
-    Link(Arc::new(Door { window, patient, pace: Mutex::new(pace), bound, orders }))
+    Link(Arc::new(Door {
+        window,
+        patient,
+        pace: Mutex::new(pace),
+        open: Mutex::default(),
+        ids_are_hexadecimal: AtomicBool::new(false),
+        bound,
+        orders,
+    }))
 }
 
 async fn keep(parts: LinkParts, mut orders: mpsc::Receiver<Order>, bound: watch::Sender<bool>) {

@@ -105,15 +105,27 @@ pub(super) fn plain_id(id: &str) -> String {
     if plain.is_empty() { "0".to_owned() } else { plain }
 }
 
+/// Whether an id can only be a hexadecimal number.
+pub(super) fn is_hexadecimal(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| !byte.is_ascii_digit())
+}
+
+/// The digits of an id in a receipt (appendix B): it is decimal, with zeros in front.
+const RECEIPT_DIGITS: usize = 10;
+
 /// The ids under which a receipt's part may be kept, the likeliest first: as it is, and read as
 /// decimal where the answer to the submit was hexadecimal, or the other way round.
-pub(super) fn candidates(id: &str) -> [String; 3] {
+///
+/// `taken_in_hexadecimal`: how the centre answers submits. Its receipts may still be decimal, as
+/// appendix B wants them, and then the same digits are the id of another part.
+pub(super) fn candidates(id: &str, taken_in_hexadecimal: bool) -> [String; 3] {
     let plain = plain_id(id);
     let as_hex = plain.parse::<u128>().map(|number| format!("{number:x}"));
     let as_decimal = u128::from_str_radix(&plain, 16).map(|number| number.to_string());
     let hex = as_hex.unwrap_or_else(|_| plain.clone());
     let decimal = as_decimal.unwrap_or_else(|_| plain.clone());
-    [plain, hex, decimal]
+    let is_standard = id.len() == RECEIPT_DIGITS && id.bytes().all(|byte| byte.is_ascii_digit());
+    if taken_in_hexadecimal && is_standard { [hex, plain, decimal] } else { [plain, hex, decimal] }
 }
 
 /// What an answer to a submit means for the part.
@@ -178,10 +190,21 @@ mod tests {
 
     #[test]
     fn an_id_is_found_in_decimal_and_in_hexadecimal() {
-        assert!(candidates("1000").contains(&plain_id("3E8")));
-        assert!(candidates("000003E8").contains(&plain_id("1000")));
-        assert_eq!(candidates("0")[0], plain_id("000"));
-        assert_eq!(candidates("dead-beef"), ["dead-beef", "dead-beef", "dead-beef"]);
+        for taken_in_hexadecimal in [false, true] {
+            let candidates = |id| candidates(id, taken_in_hexadecimal);
+            assert!(candidates("1000").contains(&plain_id("3E8")));
+            assert!(candidates("000003E8").contains(&plain_id("1000")));
+            assert_eq!(candidates("0")[0], plain_id("000"));
+            assert_eq!(candidates("dead-beef"), ["dead-beef", "dead-beef", "dead-beef"]);
+        }
+    }
+
+    #[test]
+    fn ten_digits_are_decimal_where_submits_are_answered_in_hexadecimal() {
+        assert_eq!(candidates("0000000018", true), ["12", "18", "24"]);
+        assert_eq!(candidates("0000000018", false), ["18", "12", "24"]);
+        assert_eq!(candidates("18", true), ["18", "12", "24"]);
+        assert!(is_hexadecimal("3E8") && !is_hexadecimal("308") && !is_hexadecimal("x3e"));
     }
 
     #[test]
