@@ -7,11 +7,11 @@ use crate::call::{CallHandle, CallSummary};
 use crate::dialog::saved::SavedDialog;
 use crate::inbound::{IncomingCall, IncomingText};
 use crate::media::RemoteMedia;
-use crate::text::MessageSummary;
+use crate::text::{MessageHandle, MessageSummary};
 use crate::transport::Transport;
 use crate::trunk::{HostPort, TrunkHandle};
 
-/// A fact for the daemon. Progress may be merged; `Ended` and `MessageEnded` are never dropped.
+/// A fact for the daemon. Progress may be merged; the end of a call or of a text is never dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The trunk wants addresses: answer with `set_targets`, with an empty list when the name
@@ -103,6 +103,14 @@ pub enum Event {
     },
     /// A text's transaction ended.
     MessageEnded(MessageSummary),
+    /// A text, too large for a datagram, found no TCP at its far end and was not sent: its end, in
+    /// place of `MessageEnded`.
+    MessageTooLong {
+        /// Which text.
+        message: MessageHandle,
+        /// Bytes above what a datagram may hold.
+        excess: usize,
+    },
     /// Somebody called us. The call was refused.
     IncomingCall(IncomingCall),
     /// Somebody wrote to us, and waits for `answer_text`.

@@ -57,6 +57,11 @@ impl Request {
         self.remote
     }
 
+    /// Whether it may have arrived over a connection that broke, and was sent again.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+
     /// Its branch.
     pub(crate) fn branch(&self) -> Branch {
         self.branch

@@ -42,7 +42,8 @@ pub enum SendMessageError {
     /// It has no binding, or no target, or is paused.
     #[error("the trunk is not up")]
     TrunkDown,
-    /// The request would be larger than 1300 bytes (RFC 3428 section 8).
+    /// The request would be larger than 1300 bytes and the far end takes only datagrams (RFC 3428
+    /// section 8), or larger than 64 KiB.
     #[error("the text is {excess} bytes too long for one message")]
     TooLong {
         /// Bytes above the limit.

@@ -3,9 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use sip::{
-    CallHandle, CallOutcome, CallSummary, MessageHandle, MessageSummary, RemoteMedia, SavedDialog,
-};
+use sip::{CallHandle, CallOutcome, CallSummary, MessageHandle, RemoteMedia, SavedDialog};
 use tokio::sync::{oneshot, watch};
 
 use super::{CallEnd, CallProgress, MessageEnd};
@@ -119,10 +117,10 @@ impl Reports {
         self.messages.insert(handle, ended);
     }
 
-    pub(super) fn message_ended(&mut self, summary: MessageSummary) {
-        if let Some(ended) = self.messages.remove(&summary.message) {
+    pub(super) fn message_ended(&mut self, handle: MessageHandle, end: MessageEnd) {
+        if let Some(ended) = self.messages.remove(&handle) {
             // A listener that stopped waiting has no use for the end.
-            let _ = ended.send(MessageEnd::Ended(summary));
+            let _ = ended.send(end);
         }
     }
 

@@ -322,7 +322,13 @@ impl Task {
             Event::InterruptedCallCancelled { call, status } => {
                 self.reports.interrupted_cancelled(call, status);
             }
-            Event::MessageEnded(summary) => self.reports.message_ended(summary),
+            Event::MessageEnded(summary) => {
+                self.reports.message_ended(summary.message, MessageEnd::Ended(summary));
+            }
+            Event::MessageTooLong { message, excess } => {
+                let refused = sip::SendMessageError::TooLong { excess };
+                self.reports.message_ended(message, MessageEnd::Refused(refused));
+            }
             Event::IncomingCall(call) => {
                 if let Some(&place) = self.by_handle.get(&call.trunk) {
                     let trunk = self.rooms[place].spec.name.clone();

@@ -8,16 +8,17 @@ use crate::auth::{AuthRequest, Credentials, challenges};
 use crate::call::wire::write_credentials;
 use crate::event::Event;
 use crate::identity::{Branch, Identifiers, Purpose};
-use crate::message::{AddressValue, HeaderName, Message, Method, WriteFault, Writer};
+use crate::message::{
+    AddressValue, HeaderName, MESSAGE_LIMIT, Message, Method, WriteFault, Writer,
+};
 use crate::request::{Progress, Request};
-use crate::transport::Loss;
-use crate::transport::Remote;
+use crate::transport::{Loss, Remote, Transport, TransportError};
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
 
-/// A MESSAGE must not be larger (RFC 3428 section 8).
-const SIZE_LIMIT: usize = 1300;
+/// A MESSAGE that travels as a datagram must not be larger (RFC 3428 section 8).
+const DATAGRAM_LIMIT: usize = 1300;
 /// What an answer to a challenge adds, where one is to be expected: the longest of the three
 /// algorithms, with a nonce and a realm of ordinary length.
 const CREDENTIALS_ROOM: usize = 350;
@@ -34,6 +35,7 @@ pub(crate) struct ActiveText {
     trunk: u32,
     wire: Arc<Wire>,
     remote: Remote,
+    reach: Reach,
     ids: Identifiers,
     message: OutboundMessage,
     credentials: Credentials,
@@ -43,6 +45,15 @@ pub(crate) struct ActiveText {
     phase: Phase,
     /// What the timer queue holds for this text.
     pub(crate) armed: Option<Instant>,
+}
+
+/// Why a text travels as it does.
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    /// As its target says.
+    Told,
+    /// Over TCP to a target of datagrams, being too large for one by so many bytes.
+    Detour { excess: usize },
 }
 
 #[derive(Debug)]
@@ -70,6 +81,7 @@ impl ActiveText {
             trunk: trunk.index,
             wire: Arc::clone(&trunk.wire),
             remote,
+            reach: Reach::Told,
             ids: Identifiers::derive(&message.identity, &common.mark),
             message,
             credentials: Credentials::default(),
@@ -82,11 +94,9 @@ impl ActiveText {
         let request = AuthRequest { method: "MESSAGE", uri: &uri, in_dialog: false };
         trunk.authenticator.foresee(&mut common.rng, request, &mut text.credentials);
         let expects_challenge = text.credentials.is_empty() && trunk.settings.password.is_some();
-        let room = if expects_challenge { SIZE_LIMIT - CREDENTIALS_ROOM } else { SIZE_LIMIT };
-        let excess = text.size()?.saturating_sub(room);
-        if excess > 0 {
-            return Err(SendMessageError::TooLong { excess });
-        }
+        let answer = if expects_challenge { CREDENTIALS_ROOM } else { 0 };
+        let size = text.size().ok_or(SendMessageError::TrunkDown)? + answer;
+        text.choose_reach(now, common, size)?;
         text.begin(now, common);
         Ok(text)
     }
@@ -178,10 +188,45 @@ impl ActiveText {
         loss: &Loss,
     ) {
         let (Phase::Waiting(request) | Phase::Told(request)) = &mut self.phase else { return };
-        if loss.concerns(self.trunk, &request.remote())
-            && request.handle_transport_error(now, common, loss.kind) == Progress::TransportError
+        if !loss.concerns(self.trunk, &request.remote())
+            || request.handle_transport_error(now, common, loss.kind) != Progress::TransportError
         {
-            self.tell(common, None, None);
+            return;
+        }
+        let never_left = loss.kind != TransportError::Reset && !request.is_repeated();
+        match self.reach {
+            Reach::Detour { excess } if never_left => {
+                common.note_tcp_refusal(now, self.remote.address);
+                let message = self.handle;
+                self.tell_end(common, Event::MessageTooLong { message, excess });
+            }
+            Reach::Detour { .. } | Reach::Told => self.tell(common, None, None),
+        }
+    }
+
+    /// Takes TCP for a text that is too large for a datagram, unless the far end is known to
+    /// refuse that. Of all links to the addressee the first one alone is ours to choose: whoever
+    /// takes the text there and cannot carry it on says 513.
+    fn choose_reach(
+        &mut self,
+        now: Instant,
+        common: &Common,
+        size: usize,
+    ) -> Result<(), SendMessageError> {
+        if self.remote.transport == Transport::Udp {
+            let excess = size.saturating_sub(DATAGRAM_LIMIT);
+            if excess == 0 {
+                return Ok(());
+            }
+            if common.refuses_tcp(now, self.remote.address) {
+                return Err(SendMessageError::TooLong { excess });
+            }
+            self.remote = Remote { transport: Transport::Tcp, connection: None, ..self.remote };
+            self.reach = Reach::Detour { excess };
+        }
+        match size.saturating_sub(MESSAGE_LIMIT) {
+            0 => Ok(()),
+            excess => Err(SendMessageError::TooLong { excess }),
         }
     }
 
@@ -205,6 +250,12 @@ impl ActiveText {
             return false;
         }
         self.cseq += 1;
+        // A challenge may ask for more than was foreseen. Where that finds no way, its refusal is
+        // the text's end.
+        let size = self.size();
+        if size.is_none_or(|size| self.choose_reach(now, common, size).is_err()) {
+            return false;
+        }
         self.begin(now, common);
         self.is_waiting()
     }
@@ -239,10 +290,14 @@ impl ActiveText {
     }
 
     fn tell(&mut self, common: &mut Common, status: Option<u16>, retry_after: Option<Duration>) {
+        let summary = MessageSummary { message: self.handle, status, retry_after };
+        self.tell_end(common, Event::MessageEnded(summary));
+    }
+
+    fn tell_end(&mut self, common: &mut Common, end: Event) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Waiting(request) => {
-                let summary = MessageSummary { message: self.handle, status, retry_after };
-                common.events.push_back(Event::MessageEnded(summary));
+                common.events.push_back(end);
                 // The text may hold a code: it is not kept longer than needed.
                 self.message.text = String::new();
                 Phase::Told(request)
@@ -251,19 +306,19 @@ impl ActiveText {
         };
     }
 
-    fn size(&self) -> Result<usize, SendMessageError> {
+    /// Its bytes on the wire; `None`: it cannot be written.
+    fn size(&self) -> Option<usize> {
         let mut scratch = Vec::new();
         let branch = Branch::derive(&self.message.identity, Purpose::Message, self.cseq);
-        // What cannot be written is the sender's fault: the trunk's part was written before.
-        self.write(&mut scratch, branch).map_err(|_| SendMessageError::TrunkDown)?;
-        Ok(scratch.len())
+        self.write(&mut scratch, branch).ok()?;
+        Some(scratch.len())
     }
 
     /// No Contact: a MESSAGE opens no dialog (RFC 3428 section 4).
     fn write(&self, out: &mut Vec<u8>, branch: Branch) -> Result<(), WriteFault> {
         let (wire, message) = (&*self.wire, &self.message);
         let mut writer = Writer::request(out, Method::Message, wire.called_uri(&message.called));
-        wire.write_via(&mut writer, wire.transport, &branch.text());
+        wire.write_via(&mut writer, self.remote.transport, &branch.text());
         writer.number(HeaderName::MaxForwards, MAX_FORWARDS);
         wire.write_routes(&mut writer);
         let tag = self.ids.from_tag.text();

@@ -12,8 +12,8 @@ use crate::trunk::TrunkHandle;
 use crate::trunk::state::Fate;
 
 impl UserAgent {
-    /// Sends a text by MESSAGE. Its [`crate::Event::MessageEnded`] is promised from here on; a 202
-    /// there means accepted and not delivered.
+    /// Sends a text by MESSAGE. Its [`crate::Event::MessageEnded`] is promised from here on, or its
+    /// [`crate::Event::MessageTooLong`]; a 202 means accepted and not delivered.
     pub fn send_message(
         &mut self,
         now: Instant,

@@ -1,9 +1,15 @@
-//! INVITEs that are too large for a datagram (RFC 3261 section 18.1.1).
+//! INVITEs and texts that are too large for a datagram (RFC 3261 section 18.1.1, RFC 3428
+//! section 8).
 
 use dozvon_sip as sip;
-use sip::{ConnectionChange, ConnectionHandle, Remote, Transport, TransportError};
+use sip::{
+    ConnectionChange, ConnectionHandle, Event, MessageHandle, MessageSummary, Remote,
+    SendMessageError, Target, Transport, TransportError, TrunkSettings,
+};
 
-use crate::bench::{Bench, CARRIER, Sent, address, call_request, ms, secs, trunk_settings};
+use crate::bench::{
+    Bench, CARRIER, PROXY_CHALLENGE, Sent, address, call_request, ms, secs, trunk_settings,
+};
 
 /// A trunk over UDP whose operator adds lines enough for 1,300 bytes.
 fn wordy() -> Bench {
@@ -130,4 +136,116 @@ fn an_invite_that_fits_stays_a_datagram() {
     let mut bench = Bench::new();
     let (_, invite) = bench.invite();
     assert!(is_over(&invite, Transport::Udp));
+}
+
+/// A trunk that takes texts.
+fn texting(change: impl FnOnce(&mut TrunkSettings)) -> Bench {
+    let mut settings = trunk_settings();
+    settings.sms = true;
+    change(&mut settings);
+    Bench::with(settings)
+}
+
+/// How each text ended: its status, or the bytes by which it was too long.
+fn text_ends(bench: &Bench) -> Vec<(MessageHandle, Result<Option<u16>, usize>)> {
+    let end = |event: &Event| match event {
+        Event::MessageEnded(MessageSummary { message, status, .. }) => {
+            Some((*message, Ok(*status)))
+        }
+        Event::MessageTooLong { message, excess } => Some((*message, Err(*excess))),
+        _ => None,
+    };
+    bench.events.iter().filter_map(end).collect()
+}
+
+#[test]
+fn a_text_above_1300_bytes_goes_over_tcp_and_so_does_its_answer_to_a_challenge() {
+    let mut bench = texting(|_| {});
+    let words = "ж".repeat(600);
+    let text = bench.send_text(1, &words).unwrap();
+    let first = bench.take("MESSAGE");
+    assert!(first.text.len() > 1300 && is_over(&first, Transport::Tcp), "{}", first.text);
+    assert_eq!(first.body(), words);
+    opens(&mut bench);
+    // TCP repeats what is lost; we do not.
+    bench.wait(secs(5));
+    bench.assert_silent();
+    answers(&mut bench, &first.answer(407, "p", PROXY_CHALLENGE));
+    let second = bench.take("MESSAGE");
+    assert!(is_over(&second, Transport::Tcp));
+    answers(&mut bench, &second.answer(202, "m", ""));
+    assert_eq!(text_ends(&bench), [(text, Ok(Some(202)))]);
+    bench.assert_clean();
+}
+
+#[test]
+fn where_tcp_is_refused_it_is_told_as_too_long_and_the_next_one_is_not_tried() {
+    let mut bench = texting(|_| {});
+    let words = "ж".repeat(600);
+    let text = bench.send_text(1, &words).unwrap();
+    bench.take("MESSAGE");
+    fails(&mut bench, TransportError::Refused);
+    bench.assert_silent();
+    let ends = text_ends(&bench);
+    let [(ended, Err(excess))] = ends[..] else { panic!("{ends:?}") };
+    assert_eq!(ended, text);
+    bench.assert_clean();
+    assert_eq!(bench.send_text(2, &words), Err(SendMessageError::TooLong { excess }));
+    bench.assert_silent();
+
+    let fits = "ж".repeat(600 - excess.div_ceil(2));
+    bench.send_text(3, &fits).unwrap();
+    let first = bench.take("MESSAGE");
+    assert!(is_over(&first, Transport::Udp));
+    bench.receive(&first.answer(407, "p", PROXY_CHALLENGE));
+    let second = bench.take("MESSAGE");
+    assert!(second.text.len() <= 1300, "{}", second.text.len());
+    assert!(bench.send_text(4, &format!("{fits}жж")).is_err());
+    bench.receive(&second.answer(202, "m", ""));
+    bench.assert_clean();
+
+    bench.wait(secs(600));
+    bench.send_text(5, &words).unwrap();
+    assert!(is_over(&bench.take("MESSAGE"), Transport::Tcp));
+}
+
+#[test]
+fn a_connection_that_breaks_under_a_large_text_may_have_carried_it() {
+    let mut bench = texting(|_| {});
+    let text = bench.send_text(1, &"ж".repeat(600)).unwrap();
+    let first = bench.take("MESSAGE");
+    opens(&mut bench);
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), ConnectionChange::Closed);
+    bench.drain();
+    assert_eq!(bench.take("MESSAGE").text, first.text);
+    fails(&mut bench, TransportError::Refused);
+    assert_eq!(text_ends(&bench), [(text, Ok(None))]);
+    bench.assert_clean();
+}
+
+#[test]
+fn an_answer_to_a_challenge_that_grows_too_large_goes_over_tcp() {
+    let mut bench = texting(|_| {});
+    bench.send_text(1, &"ж".repeat(250)).unwrap();
+    let first = bench.take("MESSAGE");
+    assert!(is_over(&first, Transport::Udp));
+    let nonce = "n".repeat(500);
+    bench.receive(&first.answer(407, "p", &PROXY_CHALLENGE.replace("n1", &nonce)));
+    let second = bench.take("MESSAGE");
+    assert!(second.text.len() > 1300 && is_over(&second, Transport::Tcp), "{}", second.text);
+}
+
+#[test]
+fn a_stream_carries_texts_up_to_64_kib() {
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let mut bench = texting(|settings| {
+            settings.transport = transport;
+            settings.targets = vec![Target { transport, ..Target::udp(address(CARRIER)) }];
+        });
+        bench.send_text(1, &"ж".repeat(2000)).unwrap();
+        assert!(is_over(&bench.take("MESSAGE"), transport));
+        let refused = bench.send_text(2, &"ж".repeat(33_000));
+        assert!(matches!(refused, Err(SendMessageError::TooLong { .. })), "{refused:?}");
+        bench.assert_silent();
+    }
 }

@@ -75,23 +75,6 @@ fn a_text_that_is_too_large_is_sent_once_without_what_it_does_not_need() {
 }
 
 #[test]
-fn a_text_above_1300_bytes_is_refused_with_the_excess() {
-    let mut bench = texting();
-    let Err(SendMessageError::TooLong { excess }) = bench.send_text(1, &"ж".repeat(600)) else {
-        panic!("it was sent");
-    };
-    bench.assert_silent();
-    let fits = "ж".repeat(600 - excess.div_ceil(2));
-    bench.send_text(2, &fits).unwrap();
-    let first = bench.take("MESSAGE");
-    bench.receive(&first.answer(407, "p", PROXY_CHALLENGE));
-    let second = bench.take("MESSAGE");
-    assert!(second.text.len() <= 1300, "{}", second.text.len());
-    assert!(bench.send_text(3, &format!("{fits}жж")).is_err());
-    assert_eq!(bench.ua.residue(), 3, "a refused text left something behind");
-}
-
-#[test]
 fn a_trunk_without_texts_offers_none() {
     let mut bench = Bench::new();
     assert_eq!(bench.send_text(1, "x"), Err(SendMessageError::NotOffered));
