@@ -10,11 +10,11 @@ use super::caller::Caller;
 use super::error::{Code, Problem, ProblemBody};
 use super::input::{Faults, TextRule};
 use super::reply;
-use super::verifications::view::target;
 use crate::accounts::Scope;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::directory::proof::{self, ProofError, Proved};
+use crate::verification::model::{Proved as What, Verification};
 
 /// What was proved.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -28,7 +28,10 @@ pub struct ProofView {
     pub user_id: Option<String>,
     /// The purpose; null: a password completed the sign-in.
     pub purpose: Option<String>,
-    /// The number or mailbox that was proved; null: none was.
+    /// What was proved: `phone` or `email`; null: a password completed the sign-in.
+    #[schema(example = "phone")]
+    pub proved: Option<&'static str>,
+    /// The number or mailbox that was proved; null: none was, or a redirect led to the mailbox.
     pub to: Option<String>,
     /// When.
     pub proved_at: Option<String>,
@@ -45,7 +48,8 @@ impl ProofView {
                 sign_in_id: proved.sign_in_id.map(|id| id.to_string()),
                 user_id: proved.user_id.map(|id| id.to_string()),
                 purpose: Some(proved.purpose.clone()),
-                to: Some(target(&proved.to, true)),
+                proved: proved.proved.map(What::as_str),
+                to: to(proved),
                 proved_at: time(proved.ended_at),
                 live: proved.live,
             },
@@ -54,11 +58,23 @@ impl ProofView {
                 sign_in_id: Some(proved.sign_in_id.to_string()),
                 user_id: Some(proved.user_id.to_string()),
                 purpose: None,
+                proved: None,
                 to: None,
                 proved_at: time(proved.ended_at),
                 live: proved.live,
             },
         }
+    }
+}
+
+/// What was proved, which may be another target of the verification than its first.
+fn to(verification: &Verification) -> Option<String> {
+    let mut dispatches = verification.steps.iter().flat_map(|step| &step.dispatches);
+    match verification.proved? {
+        What::Phone => verification.number().map(|number| String::from(&*number.reveal())),
+        // The mailbox of a redirect may be somebody else's.
+        What::Email if dispatches.any(|dispatch| dispatch.redirect.is_some()) => None,
+        What::Email => verification.mailbox().map(|address| address.reveal().to_owned()),
     }
 }
 

@@ -149,5 +149,42 @@ async fn a_proof_says_what_was_proved_to_its_own_account_alone() {
         (&redeemed["to"], &redeemed["user_id"], &redeemed["sign_in_id"]),
         (&json!(NUMBER), &json!(user), &json!(id))
     );
+    assert_eq!(redeemed["proved"], "phone");
     assert_eq!(redeemed["verification_id"], checked["id"]);
+}
+
+#[tokio::test]
+async fn a_proof_names_the_mailbox_when_the_code_went_there_beside_the_phone() {
+    let mut bench = bench().await;
+    bench.key = bench.make_key(Some("default"), false, "verify,directory").await;
+    add(&bench, json!({"name": "A", "phone": "+70000000001", "email": "ivan@corp.ru"})).await;
+    let path = sign_in(&bench, "ivan@corp.ru").await;
+    let id = path.rsplit('/').next().unwrap();
+    bench.goes_on();
+    let channels = json!(["sms", {"channel": "email", "after_s": 0}]);
+    let body = json!({"to": id, "channels": channels});
+    let made = bench.post("/v1/verifications", body).await.expect(StatusCode::CREATED).json();
+    assert_eq!(made["to"], "+70000000001");
+    let made = made["id"].as_str().unwrap();
+    bench.until(made, |seen| seen["steps"][1]["status"] == "delivered").await;
+    let checked = bench.check(made, "000000").await.expect(StatusCode::OK).json();
+    let redeemed = redeem(&bench, &checked["proof"]).await.expect(StatusCode::OK).json();
+    assert_eq!(
+        (&redeemed["proved"], &redeemed["to"]),
+        (&json!("email"), &json!("ivan@corp.ru")),
+        "{redeemed}"
+    );
+}
+
+#[tokio::test]
+async fn a_reset_that_was_made_for_a_sign_in_leaves_it_open_for_the_new_password() {
+    let mut bench = bench().await;
+    add(&bench, json!({"name": "A", "phone": NUMBER, "password": "old password"})).await;
+    let path = sign_in(&bench, NUMBER).await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let checked = proved(&mut bench, &id, "password_reset").await;
+    assert_eq!(bench.get(&path).await.expect(StatusCode::OK).json()["status"], "open");
+    let body = json!({"proof": checked["proof"], "password": "new password"});
+    let done = bench.post(&format!("{path}/new-password"), body).await;
+    assert_eq!(done.expect(StatusCode::OK).json()["status"], "completed");
 }

@@ -94,10 +94,13 @@ impl Plan<'_> {
         Some(())
     }
 
-    /// The sign-in that a verification was made for ends with it, in the same transaction.
+    /// The sign-in that a verification was made for ends with it, in the same transaction. A
+    /// reset's waits for the new password that its proof allows.
     pub(super) fn end_sign_in(&mut self, verification: &Verification) {
         let Some(sign_in_id) = verification.sign_in_id else { return };
+        let is_reset = verification.purpose == config::PASSWORD_RESET;
         let status = match verification.status {
+            VerificationStatus::Approved if is_reset => return,
             VerificationStatus::Approved => SignInStatus::Completed,
             VerificationStatus::Locked => SignInStatus::Failed,
             // Another channel may still complete it.
