@@ -2,6 +2,7 @@
 //! everything the user agent has to say is carried out after each of its inputs.
 
 mod network;
+mod pace;
 mod trunks;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use super::sockets::{BindError, Refusal, Sockets, local_towards};
 use super::tls::TlsServer;
 use super::trunk_table::{TrunkRoom, TrunkTable};
 use super::{CallEnd, Command, DriverSettings, MessageEnd, STOP_LIMIT};
+use pace::TablePace;
 
 /// Commands taken in one turn.
 const COMMANDS_PER_TURN: usize = 64;
@@ -33,9 +35,6 @@ const COMMANDS_PER_TURN: usize = 64;
 const DATAGRAM_LIMIT: usize = 65_536;
 /// Resolutions that may wait for the call loop; one trunk has at most one under way.
 const RESOLVED_LIMIT: usize = 1024;
-/// How often the table of trunks is published when nothing changed but time: rests end,
-/// tokens come back.
-const TABLE_PERIOD: Duration = Duration::from_millis(250);
 
 pub(super) struct Task {
     user_agent: UserAgent,
@@ -59,9 +58,7 @@ pub(super) struct Task {
     listener: Listener,
     refusals: Vec<Refusal>,
     out: Vec<u8>,
-    /// Whether something changed that the table shows.
-    table_is_stale: bool,
-    published_at: Instant,
+    pace: TablePace,
     stop_at: Option<Instant>,
     finished: bool,
 }
@@ -102,8 +99,7 @@ impl Task {
             listener: Listener::default(),
             refusals: Vec::new(),
             out: Vec::with_capacity(2048),
-            table_is_stale: true,
-            published_at: now,
+            pace: TablePace::new(now),
             stop_at: None,
             finished: false,
         };
@@ -159,8 +155,7 @@ impl Task {
     }
 
     fn next_wake(&self, now: Instant) -> Instant {
-        let table = self.published_at + TABLE_PERIOD;
-        let mut wake = table.max(now);
+        let mut wake = self.pace.next().max(now);
         for deadline in [self.user_agent.poll_timeout(), self.stop_at].into_iter().flatten() {
             wake = wake.min(deadline);
         }
@@ -255,7 +250,7 @@ impl Task {
         match placed {
             Ok((handle, place)) => {
                 self.reports.call_placed(handle, order.call_id, place, progress, ended);
-                self.table_is_stale = true;
+                self.pace.calls_changed();
             }
             // A listener that stopped waiting has no use for the end.
             Err(error) => drop(ended.send(CallEnd::Refused(error))),
@@ -286,7 +281,7 @@ impl Task {
                 if let Some(&place) = self.by_handle.get(&trunk) {
                     crate::telemetry::registration(&self.rooms[place].spec.name, &state);
                     self.rooms[place].registration(now, state);
-                    self.table_is_stale = true;
+                    self.pace.trunk_changed(now);
                 }
             }
             Event::InviteSent { call, cseq, target } => self.reports.progress(call, |progress| {
@@ -315,7 +310,7 @@ impl Task {
             Event::Ended(summary) => {
                 if let Some(place) = self.reports.trunk(summary.call) {
                     self.rooms[place].call_ended(now, &summary);
-                    self.table_is_stale = true;
+                    self.pace.calls_changed();
                 }
                 self.reports.call_ended(now, summary);
             }
@@ -361,13 +356,10 @@ impl Task {
     /// Publishes the table of trunks when it changed, and once a period for what time alone
     /// changes.
     fn publish(&mut self, now: Instant) {
-        let due = now.duration_since(self.published_at) >= TABLE_PERIOD;
-        if !self.table_is_stale && !due {
+        if !self.pace.take(now) {
             return;
         }
         self.forget_leavers(now);
-        self.published_at = now;
-        self.table_is_stale = false;
         let trunks = self.places.iter().map(|&place| self.rooms[place].status(now)).collect();
         let table = TrunkTable { trunks };
         self.table.send_if_modified(|published| {

@@ -46,7 +46,7 @@ impl Task {
         }
         places.extend(leaving);
         self.places = places;
-        self.table_is_stale = true;
+        self.pace.trunk_changed(now);
     }
 
     /// Lets trunks go that left the file a while ago and have no call.
@@ -95,7 +95,7 @@ impl Task {
             TrunkCommand::Pause => room.paused = true,
             TrunkCommand::Resume => room.paused = false,
         }
-        self.table_is_stale = true;
+        self.pace.trunk_changed(now);
     }
 
     /// Takes what another file says of a trunk that is there; answers its place.
