@@ -3,6 +3,7 @@
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 
+use crate::hex;
 use crate::trunk::DigestAlgorithm;
 
 /// A digest algorithm in its plain or its session form.
@@ -103,18 +104,8 @@ impl HexDigest {
 /// The eight hexadecimal digits of an `nc` parameter.
 pub(super) fn nonce_count_text(count: u32) -> [u8; 8] {
     let mut text = [0; 8];
-    write_hex(&count.to_be_bytes(), &mut text);
+    hex::write(&count.to_be_bytes(), &mut text);
     text
-}
-
-/// Writes two lower-case hexadecimal digits for each byte; `out` is twice as long as `bytes`.
-pub(super) fn write_hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    debug_assert_eq!(out.len(), bytes.len() * 2);
-    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
 }
 
 fn hash_of(algorithm: DigestAlgorithm, parts: &[&[u8]]) -> HexDigest {
@@ -136,6 +127,6 @@ fn hash_with<D: Digest>(parts: &[&[u8]]) -> HexDigest {
     let bytes = hash.finalize();
     let len = bytes.len() * 2;
     let mut digits = [0; 64];
-    write_hex(&bytes, &mut digits[..len]);
+    hex::write(&bytes, &mut digits[..len]);
     HexDigest { digits, len }
 }

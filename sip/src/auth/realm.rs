@@ -5,7 +5,8 @@ use rand_core::Rng;
 
 use super::challenge::Challenge;
 use super::credentials::ChallengeKind;
-use super::digest::{Algorithm, DigestInput, nonce_count_text, write_hex};
+use super::digest::{Algorithm, DigestInput, nonce_count_text};
+use crate::hex;
 
 /// How many nonces of one realm are remembered. Servers that give each request its own make
 /// older ones worthless; a few are kept so that calls placed at once count apart.
@@ -206,7 +207,7 @@ impl Nonce {
         let mut bits = [0; 16];
         rng.fill_bytes(&mut bits);
         let mut text = [0; 32];
-        write_hex(&bits, &mut text);
+        hex::write(&bits, &mut text);
         if self.algorithm.session {
             self.session_cnonce = Some(text);
         }

@@ -124,13 +124,16 @@ fn write_user(user: &str, writer: &mut Writer<'_>, part: &'static str) {
     if scan::has_control(user.as_bytes()) {
         writer.fail(WriteFault::Control(part));
     }
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            writer.literal(&[byte]);
-        } else {
-            const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
-            let digit = |value: u8| HEXADECIMAL[usize::from(value)];
-            writer.literal(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    for piece in user.as_bytes().split_inclusive(|byte| !is_plain(*byte)) {
+        match piece {
+            [before @ .., special] if !is_plain(*special) => {
+                const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
+                let digit = |value: u8| HEXADECIMAL[usize::from(value)];
+                writer.literal(before);
+                writer.literal(&[b'%', digit(special >> 4), digit(special & 15)]);
+            }
+            piece => writer.literal(piece),
         }
     }
 }
