@@ -9,6 +9,7 @@ mod handset;
 mod inbound;
 mod mail;
 mod message_centre;
+mod options;
 mod peers_alone;
 mod proxy;
 mod registrars;
