@@ -72,6 +72,28 @@ async fn not_a_byte_of_a_call_reaches_a_carrier_of_another_name() {
 }
 
 #[tokio::test]
+async fn a_session_that_proved_one_name_serves_no_trunk_that_wants_another() {
+    let (carrier, address) = listener().await;
+    let certificate = certificate("carrier.test");
+    let trunks = [("north", "carrier.test"), ("south", "other.test")].map(|(name, domain)| {
+        secured(trunk(name, Transport::Tls, address), client(domain, &certificate))
+    });
+    let driver = driver(&[], None, trunks.into());
+    let north = place(&driver, "north", 1);
+    let (stream, _) = soon(carrier.accept()).await.unwrap();
+    let mut peer = Peer::new(acceptor(&certificate).accept(stream).await.unwrap());
+    peer.ring_once().await;
+    assert_eq!(outcome(north).await, CallOutcome::Rang);
+
+    let south = place(&driver, "south", 2);
+    let (stream, _) = soon(carrier.accept()).await.unwrap();
+    if let Ok(stream) = acceptor(&certificate).accept(stream).await {
+        assert_eq!(Peer::new(stream).message().await, None);
+    }
+    assert_eq!(outcome(south).await, CallOutcome::TrunkDown);
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_shown_to_the_next_connection() {
     let (_carrier, address) = listener().await;
     let ours = listener().await.1;

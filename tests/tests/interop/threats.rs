@@ -22,6 +22,8 @@ const MORE_CALLS: usize = 10;
 const PACKETS_PER_SECOND: u32 = 50_000;
 /// Long enough for 100 phones to ring at once on a busy machine, short enough to end in the flood.
 const RING_LIMIT_S: u8 = 10;
+/// Requests that one trunk may send us in a second: more are not answered.
+const ANSWERED_PER_SECOND: u64 = 200;
 /// What a flood may make us keep.
 const FLOOD_MEMORY: u64 = 16 * MIB;
 /// What messages that never end may make us keep.
@@ -67,7 +69,7 @@ async fn threat_6_fifty_thousand_packets_a_second_cost_no_call_and_little_memory
         tokio::time::sleep(Duration::from_millis(100)).await;
         most = most.max(resident_bytes(gateway.process_id()).saturating_sub(before));
     }
-    let sent = flood.end();
+    let (sent, answers) = flood.end();
     for id in &up {
         let seen = gateway.until_call_ended(id).await;
         assert_eq!(last_call(&seen)["outcome"], "rang", "{seen:#}");
@@ -79,11 +81,17 @@ async fn threat_6_fifty_thousand_packets_a_second_cost_no_call_and_little_memory
     }
     figure(&format!(
         "flood: {sent} packets in {seconds} s ({} a second), {CALLS} calls up all ended rightly, {rang} \
-         of {MORE_CALLS} placed meanwhile in {answered_in:.1?} rang, {} KiB more in memory",
+         of {MORE_CALLS} placed meanwhile in {answered_in:.1?} rang, {} packets answered, {} KiB more in \
+         memory",
         sent / seconds,
+        answers.to_forged.len(),
         most / 1024
     ));
     assert!(most < FLOOD_MEMORY, "{most} bytes");
+    assert_eq!(answers.to_stranger, 0, "a stranger was answered");
+    // The bucket is full at the beginning, and the last second may be a longer one.
+    let answered = answers.to_forged.len() as u64;
+    assert!(answered <= ANSWERED_PER_SECOND * (seconds + 2), "{answered} were answered");
     let released = |messages: &[Captured]| callees(messages, "ACK").len() >= CALLS;
     phones.until(Duration::from_secs(5), "ACK for each call", released).await;
 }
