@@ -35,7 +35,7 @@ impl Way {
     }
 }
 
-/// The code that is written: the client's own, one that is drawn, zeros under a test key.
+/// The code that is written or said: the client's own, one that is drawn, zeros under a test key.
 pub(super) fn code(
     app: &App,
     verification: &Verification,

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::flash_call::{Act, Leg, Shows, Way, live_way, write, write_progress};
 use crate::app::{App, Settings};
-use crate::channels::{self, CodeWish, PrepareError, Prepared, PreparedAgain, flash_call};
+use crate::channels::{
+    self, CodeWish, PrepareError, Prepared, PreparedAgain, dispatch, flash_call,
+};
 use crate::ids::{CallId, VerificationId};
 use crate::limits::{self, Guesser};
 use crate::media::player::{self, Told};
@@ -37,9 +39,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(45);
 /// From the answer to the end: four times the code.
 const TALK_LIMIT: Duration = Duration::from_secs(60);
 
-/// The code under a test key.
-const TEST_CODE: &str = "000000";
-
 /// What a call says, and from where.
 #[derive(Debug)]
 pub struct Speech {
@@ -55,12 +54,7 @@ pub async fn prepare(
     wish: &CodeWish,
 ) -> Result<Prepared, PrepareError> {
     let to = verification.number().ok_or(PrepareError::NoTarget)?;
-    let code = match wish {
-        CodeWish::Tail(_) => return Err(PrepareError::OwnCode),
-        CodeWish::Digits(digits) => digits.clone(),
-        CodeWish::Drawn if verification.live => app.with_plans_rng(CodeDigits::draw),
-        CodeWish::Drawn => CodeDigits::parse(TEST_CODE).expect("six digits are a code"),
-    };
+    let code = dispatch::code(app, verification, wish)?;
     if verification.live && app.store().is_unallocated(&to).await? {
         return Err(PrepareError::Unallocated);
     }
