@@ -111,7 +111,7 @@ fn choices_of_typed(app: &App, typed: &Typed, live: bool) -> Vec<Choice> {
     match typed {
         Typed::Phone(number) => offered(app, (Some(number), None), live),
         Typed::Email(address) => offered(app, (None, Some(address)), live),
-        Typed::Login => Vec::new(),
+        Typed::Unkept => Vec::new(),
     }
 }
 

@@ -120,7 +120,7 @@ fn of_typed(typed: Typed, user: Option<&User>) -> Target {
             let user_id = user.filter(its).map(|user| user.user_id);
             Target { mailbox: Some(address), user_id, ..Target::default() }
         }
-        Typed::Login => Target::default(),
+        Typed::Unkept => Target::default(),
     }
 }
 

@@ -198,8 +198,8 @@ pub enum Typed {
     Phone(E164),
     /// A mailbox.
     Email(EmailAddress),
-    /// A login, which is not kept.
-    Login,
+    /// A login, which is not kept, or what was kept for its time.
+    Unkept,
 }
 
 impl fmt::Debug for Typed {
@@ -213,7 +213,7 @@ impl From<&Identifier> for Typed {
         match identifier {
             Identifier::Phone(number) => Self::Phone(*number),
             Identifier::Email(address) => Self::Email(address.clone()),
-            Identifier::Login(_) => Self::Login,
+            Identifier::Login(_) => Self::Unkept,
         }
     }
 }
@@ -223,7 +223,7 @@ impl Typed {
         match self {
             Self::Phone(_) => IdentifierKind::Phone,
             Self::Email(_) => IdentifierKind::Email,
-            Self::Login => IdentifierKind::Login,
+            Self::Unkept => IdentifierKind::Login,
         }
     }
 
@@ -232,15 +232,15 @@ impl Typed {
         match self {
             Self::Phone(number) => Some(number.reveal().as_str().to_owned()),
             Self::Email(address) => Some(address.reveal().to_owned()),
-            Self::Login => None,
+            Self::Unkept => None,
         }
     }
 
     fn from_row(keys: &Keys, row: &SignInRow) -> Result<Option<Self>, StoreError> {
         let table = Table("sign_in");
         let Some(kind) = &row.typed_kind else { return Ok(None) };
-        let sealed = row.typed_sealed.as_deref();
-        let unseal = || table.unseal(keys, SIGN_IN_TYPED, row.sign_in_id.0, sealed.unwrap_or(&[]));
+        let Some(sealed) = &row.typed_sealed else { return Ok(Some(Self::Unkept)) };
+        let unseal = || table.unseal(keys, SIGN_IN_TYPED, row.sign_in_id.0, sealed);
         Ok(Some(match table.column("typed_kind", IdentifierKind::from_word(kind))? {
             IdentifierKind::Phone => {
                 Self::Phone(E164::parse(&unseal()?).map_err(|_| table.damaged("typed_sealed"))?)
@@ -249,7 +249,7 @@ impl Typed {
                 let text = unseal()?;
                 Self::Email(EmailAddress::parse(&text).map_err(|_| table.damaged("typed_sealed"))?)
             }
-            IdentifierKind::Login => Self::Login,
+            IdentifierKind::Login => Self::Unkept,
         }))
     }
 }

@@ -19,7 +19,7 @@ use crate::store::batch::{Committed, Needs, Plan, Writes};
 use crate::store::load::load_batch;
 use crate::store::reader::READ_DEADLINE;
 use crate::store::request::Request;
-use crate::store::retention::{CHORE_ROWS, Chore, ChoreReport, Week, blank_all};
+use crate::store::retention::{Chore, ChoreReport, Week, blank_all, forget_all};
 use crate::store::row::BatchRow;
 use crate::store::{OpenError, StoreError};
 
@@ -340,22 +340,7 @@ async fn keep_house(
     if dropped > 0 {
         tracing::info!(dropped, "partitions past their retention were dropped");
     }
-    for (sql, before) in [
-        (sql::FORGET_IDEMPOTENCY, chore.idempotency_before),
-        (sql::FORGET_LIMITS, chore.now),
-        (sql::FORGET_TAILS, chore.tails_before),
-        (sql::FORGET_UNALLOCATED, chore.now),
-        (sql::FORGET_SUBMITTED, chore.records_before),
-        (sql::FORGET_SIGN_INS, chore.records_before),
-        (sql::FORGET_DELIVERIES, chore.deliveries_before),
-        (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
-        (sql::FORGET_REDIRECTS, chore.numbers_before),
-        (sql::FORGET_LETTERS, chore.records_before),
-        (sql::FORGET_AUDIT, chore.records_before),
-    ] {
-        let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
-        report.add(done.rows_affected());
-    }
+    forget_all!(connection, report, chore);
     let marks_before = chore.idempotency_before;
     sqlx::query(sql::FORGET_MARKS).bind(marks_before).execute(&mut *connection).await?;
     blank_all!(connection, report, chore);

@@ -101,6 +101,31 @@ macro_rules! blank {
 }
 pub(crate) use blank;
 
+/// Deletes, and blanks in sign-ins, what its own time says, at most [`CHORE_ROWS`] of each.
+macro_rules! forget_all {
+    ($connection:expr, $report:expr, $chore:expr) => {
+        for (sql, before) in [
+            (sql::FORGET_IDEMPOTENCY, $chore.idempotency_before),
+            (sql::FORGET_LIMITS, $chore.now),
+            (sql::FORGET_TAILS, $chore.tails_before),
+            (sql::FORGET_UNALLOCATED, $chore.now),
+            (sql::FORGET_SUBMITTED, $chore.records_before),
+            (sql::FORGET_SIGN_INS, $chore.records_before),
+            (sql::FORGET_DELIVERIES, $chore.deliveries_before),
+            (sql::FORGET_INBOUND_PARTS, $chore.idempotency_before),
+            (sql::FORGET_REDIRECTS, $chore.numbers_before),
+            (sql::FORGET_LETTERS, $chore.records_before),
+            (sql::FORGET_AUDIT, $chore.records_before),
+            (sql::BLANK_SIGN_INS, $chore.numbers_before),
+        ] {
+            let forget = sqlx::query(sql).bind(before).bind($crate::store::retention::CHORE_ROWS);
+            let done = forget.execute(&mut *$connection).await?;
+            $report.add(done.rows_affected());
+        }
+    };
+}
+pub(crate) use forget_all;
+
 /// Blanks one stretch of everything that has a retention shorter than its row.
 macro_rules! blank_all {
     ($connection:expr, $report:expr, $chore:expr) => {{

@@ -19,7 +19,7 @@ use crate::store::backend::{BatchError, Core, Fault};
 use crate::store::batch::{Committed, Needs, Plan, Writes};
 use crate::store::load::load_batch;
 use crate::store::request::Request;
-use crate::store::retention::{CHORE_ROWS, Chore, ChoreReport, blank_all, stretch};
+use crate::store::retention::{Chore, ChoreReport, blank_all, forget_all, stretch};
 
 /// Before this, a database in WAL mode can be damaged (fixed in 3.51.3).
 const OLDEST_LIBRARY: (u32, u32, u32) = (3, 51, 3);
@@ -211,22 +211,7 @@ async fn keep_house(
     chore: Chore,
 ) -> Result<ChoreReport, sqlx::Error> {
     let mut report = ChoreReport::default();
-    for (sql, before) in [
-        (sql::FORGET_IDEMPOTENCY, chore.idempotency_before),
-        (sql::FORGET_LIMITS, chore.now),
-        (sql::FORGET_TAILS, chore.tails_before),
-        (sql::FORGET_UNALLOCATED, chore.now),
-        (sql::FORGET_SUBMITTED, chore.records_before),
-        (sql::FORGET_SIGN_INS, chore.records_before),
-        (sql::FORGET_DELIVERIES, chore.deliveries_before),
-        (sql::FORGET_INBOUND_PARTS, chore.idempotency_before),
-        (sql::FORGET_REDIRECTS, chore.numbers_before),
-        (sql::FORGET_LETTERS, chore.records_before),
-        (sql::FORGET_AUDIT, chore.records_before),
-    ] {
-        let done = sqlx::query(sql).bind(before).bind(CHORE_ROWS).execute(&mut *connection).await?;
-        report.add(done.rows_affected());
-    }
+    forget_all!(connection, report, chore);
     let before = chore.records_before;
     let zero = VerificationId(0);
     let end =

@@ -107,7 +107,7 @@ async fn a_sign_in_ends_with_its_verification(world: World) {
         (2, "1111", SignInStatus::Failed, None),
         (3, "0042", SignInStatus::Completed, Some(Typed::Phone(owner.phone.unwrap()))),
         (4, "0042", SignInStatus::Completed, Some(Typed::Email(mailbox))),
-        (5, "0042", SignInStatus::Completed, Some(Typed::Login)),
+        (5, "0042", SignInStatus::Completed, Some(Typed::Unkept)),
     ] {
         let sign_in = SignIn {
             sign_in_id: SignInId(SignInId::first_of(now).0 + place),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use daemon::ids::MessageId;
+use daemon::ids::{MessageId, SignInId, UserId};
 use daemon::store::{
-    CallFilter, CreateMessage, Direction, Message, MessageStatus, PageFilter, VerificationFilter,
-    Who,
+    CallFilter, CreateMessage, Direction, Message, MessageStatus, PageFilter, SignIn, SignInStatus,
+    Typed, VerificationFilter, Who,
 };
 use daemon::verification::machine::Input;
 use daemon::verification::model::{StoredNumber, StoredTarget};
@@ -17,6 +17,7 @@ use crate::world::{World, ended};
 
 on_both! {
     numbers_are_blanked_and_records_go_when_their_time_has_come,
+    what_was_typed_in_a_concealed_sign_in_goes_with_the_numbers,
     the_wording_of_a_text_goes_after_a_day,
     a_tail_that_was_shown_is_forgotten_in_time,
 }
@@ -57,6 +58,32 @@ async fn numbers_are_blanked_and_records_go_when_their_time_has_come(world: Worl
     let filter = CallFilter { page: PageFilter::newest(10), ..CallFilter::default() };
     let all = world.store.calls(&Who::Gateway, &filter).await.unwrap();
     assert_eq!(all.items.len(), 1);
+}
+
+async fn what_was_typed_in_a_concealed_sign_in_goes_with_the_numbers(world: World) {
+    let now = world.clock.now();
+    let who = Who::Account { account: "vats".to_owned(), live: true };
+    let sign_in = SignIn {
+        sign_in_id: SignInId(SignInId::first_of(now).0 + 1),
+        account: "vats".to_owned(),
+        live: true,
+        status: SignInStatus::Open,
+        user_id: UserId(1),
+        created_at: now,
+        expires_at: now + Duration::from_secs(600),
+        ended_at: None,
+        verification_id: None,
+        concealed: Some(Typed::Phone("+79161234567".parse().unwrap())),
+    };
+    world.store.create_sign_in(&sign_in).await.unwrap();
+    world.clock.advance(29 * DAY);
+    keep_house(&world).await;
+    let read = world.store.sign_in(&who, sign_in.sign_in_id).await.unwrap();
+    assert_eq!(read.as_ref(), Some(&sign_in));
+    world.clock.advance(2 * DAY);
+    keep_house(&world).await;
+    let read = world.store.sign_in(&who, sign_in.sign_in_id).await.unwrap();
+    assert_eq!(read, Some(SignIn { concealed: Some(Typed::Unkept), ..sign_in }));
 }
 
 async fn the_wording_of_a_text_goes_after_a_day(world: World) {

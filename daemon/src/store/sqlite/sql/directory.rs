@@ -79,3 +79,10 @@ pub(crate) const END_SIGN_INS: Rows = Rows {
 pub(crate) const FORGET_SIGN_INS: &str = "
      delete from sign_in where sign_in_id in (
          select sign_in_id from sign_in where created_at < ?1 limit ?2)";
+
+/// What somebody typed, of those made before this.
+pub(crate) const BLANK_SIGN_INS: &str = "
+     update sign_in set typed_sealed = null
+     where sign_in_id in (
+         select sign_in_id from sign_in
+         where created_at < ?1 and typed_sealed is not null limit ?2)";
