@@ -40,10 +40,10 @@ async fn threat_4_a_host_that_a_carrier_points_at_sees_no_packet() {
         let seen = gateway.until_call_ended(created["id"].as_str().expect("an id")).await;
         outcomes.insert(last_call(&seen)["outcome"].as_str().unwrap_or_default().to_owned());
     }
+    assert_eq!(carrier.packets_elsewhere(), 0, "packets to {}", carrier.elsewhere());
     let methods = carrier.methods();
     assert!(methods.contains("BYE") && methods.contains("CANCEL"), "{methods:?}");
     assert!(outcomes.contains("answered") && outcomes.contains("rang"), "{outcomes:?}");
-    assert_eq!(carrier.packets_elsewhere(), 0, "packets to {}", carrier.elsewhere());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
