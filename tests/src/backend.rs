@@ -98,6 +98,19 @@ impl Backend {
         self.posted.borrow().clone()
     }
 
+    /// Waits until what was posted fulfils `condition`, and returns it; an error is what was posted
+    /// when it does not within `limit`.
+    pub async fn within(
+        &self,
+        limit: Duration,
+        mut condition: impl FnMut(&[Posted]) -> bool,
+    ) -> Result<Vec<Posted>, Vec<Posted>> {
+        let mut posted = self.posted.clone();
+        let waited = posted.wait_for(|posted| condition(posted));
+        let arrived = tokio::time::timeout(limit, waited).await.is_ok_and(|seen| seen.is_ok());
+        if arrived { Ok(self.posted()) } else { Err(self.posted()) }
+    }
+
     /// Waits until what was posted fulfils `condition`, and returns it.
     ///
     /// # Panics
@@ -106,18 +119,15 @@ impl Backend {
         &self,
         limit: Duration,
         what: &str,
-        mut condition: impl FnMut(&[Posted]) -> bool,
+        condition: impl FnMut(&[Posted]) -> bool,
     ) -> Vec<Posted> {
-        let mut posted = self.posted.clone();
-        let waited = posted.wait_for(|posted| condition(posted));
-        let arrived = tokio::time::timeout(limit, waited).await.is_ok_and(|seen| seen.is_ok());
-        let posted = self.posted();
-        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-        for post in &posted {
-            *kinds.entry(post.event()["type"].to_string()).or_default() += 1;
-        }
-        assert!(arrived, "no {what} in {limit:?}: {kinds:?}");
-        posted
+        self.within(limit, condition).await.unwrap_or_else(|posted| {
+            let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+            for post in &posted {
+                *kinds.entry(post.event()["type"].to_string()).or_default() += 1;
+            }
+            panic!("no {what} in {limit:?}: {kinds:?}")
+        })
     }
 }
 

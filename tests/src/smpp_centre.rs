@@ -56,6 +56,8 @@ pub struct Submit {
     pub text: String,
     /// What became of it.
     pub end: End,
+    /// The centre's number of it; `None`: it was not taken.
+    pub id: Option<u64>,
 }
 
 /// A running message centre on a loopback port of its own.
@@ -148,6 +150,7 @@ fn submit(line: &str) -> Submit {
         total: line["total"].as_u64().expect("a number"),
         place: line["place"].as_u64().expect("a number"),
         receipt: line["receipt"] == true,
+        id: line["id"].as_u64(),
         text: text("text"),
         end: match line["end"].as_str() {
             Some("taken") => End::Taken,

@@ -106,10 +106,12 @@ async fn ten_thousand_texts_end_in_one_state_each_whatever_the_centre_does() {
     let (messages, codes) = post_all(&gateway, texts).await;
     let posted = begin.elapsed();
     let all_ended = |posted: &[Posted]| posted.len() >= texts;
-    let told = backend.until(limit, "end of each text", all_ended).await;
-    let took = begin.elapsed();
-    let told = ends(&told);
-    let record = centre.record();
+    let told = backend.within(limit, all_ended).await;
+    let (took, record) = (begin.elapsed(), centre.record());
+    let told = match told {
+        Ok(told) => ends(&told),
+        Err(told) => panic!("{}", without_end(&gateway, &messages, &ends(&told), &record).await),
+    };
     let states = each_text_has_its_end(&gateway, &messages, &told, &record).await;
     let steps = no_code_was_submitted_twice(&gateway, &codes, &record).await;
     let rate = texts as f64 / took.as_secs_f64();
@@ -119,6 +121,22 @@ async fn ten_thousand_texts_end_in_one_state_each_whatever_the_centre_does() {
          {took:.1?}, {rate:.0} texts/s (dev or suite profile, SQLite, one machine)"
     ));
     figure(&format!("texts by state: {states:?}; code steps by state: {steps:?}"));
+}
+
+/// Which texts were told no end, how they stand, and what the centre had of them.
+async fn without_end(
+    gateway: &Gateway,
+    messages: &[String],
+    told: &BTreeMap<String, Vec<String>>,
+    record: &[Submit],
+) -> String {
+    let mut lines = Vec::new();
+    for (n, id) in messages.iter().enumerate().filter(|(_, id)| !told.contains_key(*id)) {
+        let submits = record.iter().filter(|submit| submit.to == relayed(n));
+        let submits: Vec<_> = submits.map(|one| (one.place, one.id, one.end)).collect();
+        lines.push(format!("{submits:?} {:#}", read(gateway, "messages", id).await));
+    }
+    format!("{} texts were told no end:\n{}", lines.len(), lines.join("\n"))
 }
 
 /// Compares the API, the webhooks and the centre's record for each relayed text.

@@ -115,6 +115,25 @@ async fn a_decimal_receipt_is_not_taken_for_that_of_the_part_with_the_same_digit
 }
 
 #[tokio::test]
+async fn an_early_receipt_is_not_taken_for_that_of_another_part_whose_id_reads_so_too() {
+    let centre = Centre::listen().await;
+    let bench = Bench::with_centre(&centre.section()).await;
+    let mut peer = centre.accept().await;
+    let id = send(&bench, &"ж".repeat(100)).await;
+    let (sequence, _) = peer.submit().await;
+    peer.take(sequence, "32").await;
+    let (sequence, _) = peer.submit().await;
+    // 50 in decimal is 32 in hexadecimal; it comes before the answer that says 50.
+    assert_eq!(peer.receipt(PHONE, "50", "DELIVRD").await, CommandStatus::EsmeRxTAppn);
+    peer.take(sequence, "50").await;
+    until_status(&bench, &id, "sent").await;
+    for remote in ["50", "32"] {
+        assert_eq!(peer.receipt(PHONE, remote, "DELIVRD").await, CommandStatus::EsmeRok);
+    }
+    until_status(&bench, &id, "delivered").await;
+}
+
+#[tokio::test]
 async fn a_throttled_part_comes_again_and_a_refused_one_takes_the_others_along() {
     let centre = Centre::listen().await;
     let bench = Bench::with_centre(&centre.section()).await;

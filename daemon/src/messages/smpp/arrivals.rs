@@ -200,12 +200,15 @@ async fn find(
         found.sort_by_key(|part| ids.iter().position(|id| *id == part.remote_id));
         let mut plain = None;
         for submitted in found {
+            // Another reading counts only once no part can come to have the likeliest.
+            if !all_written && submitted.remote_id != ids[0] {
+                continue;
+            }
             let Some(to) = called(app, &submitted).await? else { continue };
             if phone.is_some() && to == phone {
                 return Ok(Found::Part(submitted));
             }
-            // A centre may write the phone in a form of its own: then only the very id counts,
-            // and only once no other part can come to have it.
+            // A centre may write the phone in a form of its own: then only the very id counts.
             if all_written && submitted.remote_id == receipt::plain_id(remote_id) && plain.is_none()
             {
                 plain = Some(submitted);
