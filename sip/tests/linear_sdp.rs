@@ -11,6 +11,8 @@ use dozvon_sip::{Codec, RemoteMedia};
 const KIB: usize = 1024;
 /// Names the size for the process that is counted.
 const SIZE: &str = "DOZVON_SDP_SIZE";
+/// Far more seconds than one size takes: a hundredth of it is usual.
+const LIMIT_S: &str = "200";
 
 /// What stands in front, what is repeated, what stands behind.
 const SHAPES: [(&str, &str, &str); 10] = [
@@ -52,9 +54,10 @@ fn what_valgrind_counts() {
     println!("{} of them can be used", read_descriptions(&descriptions));
 }
 
-/// Instructions for all shapes at one size.
+/// Instructions for all shapes at one size. Work that grows too fast is cut off, and says so.
 fn instructions(size: usize) -> u64 {
-    let counted = Command::new("valgrind")
+    let counted = Command::new("timeout")
+        .args([LIMIT_S, "valgrind"])
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
         .arg("--toggle-collect=*read_descriptions*")
         .arg(std::env::current_exe().unwrap())
@@ -64,7 +67,8 @@ fn instructions(size: usize) -> u64 {
         .unwrap();
     let said = String::from_utf8_lossy(&counted.stderr).into_owned();
     let collected = said.lines().find_map(|line| line.split("Collected :").nth(1));
-    collected.unwrap_or_else(|| panic!("{said}")).trim().parse().unwrap()
+    let collected = collected.unwrap_or_else(|| panic!("{size} bytes, {}: {said}", counted.status));
+    collected.trim().parse().unwrap()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use dialplans::TrunkName;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sip::{Event, Transport, TrunkHandle, UserAgent};
+use sip::{Event, HostPort, Transport, TrunkHandle, UserAgent};
 use tokio::sync::{mpsc, watch};
 
 use super::connections::Connections;
@@ -268,14 +268,7 @@ impl Task {
     fn event(&mut self, now: Instant, event: Event) {
         match event {
             Event::ResolveTargets { trunk, name, transport } => {
-                let room = self.by_handle.get(&trunk).map(|place| &self.rooms[*place]);
-                let choice = match room.map(|room| room.spec.transport) {
-                    Some(config::TransportChoice::Auto) => config::TransportChoice::Auto,
-                    Some(config::TransportChoice::Fixed(_)) | None => {
-                        config::TransportChoice::Fixed(transport)
-                    }
-                };
-                self.resolver.resolve(trunk, name, choice);
+                self.resolve(trunk, name, transport);
             }
             Event::Registration { trunk, state } => {
                 if let Some(&place) = self.by_handle.get(&trunk) {
@@ -325,19 +318,32 @@ impl Task {
                 self.reports.message_ended(message, MessageEnd::Refused(refused));
             }
             Event::IncomingCall(call) => {
-                if let Some(&place) = self.by_handle.get(&call.trunk) {
-                    let trunk = self.rooms[place].spec.name.clone();
+                if let Some(trunk) = self.trunk_name(call.trunk) {
                     self.tell(now, Inbound::Call { trunk, call: Box::new(call) });
                 }
             }
             Event::IncomingText(text) => {
-                if let Some(&place) = self.by_handle.get(&text.trunk) {
-                    let trunk = self.rooms[place].spec.name.clone();
+                if let Some(trunk) = self.trunk_name(text.trunk) {
                     self.tell(now, Inbound::Text { trunk, text: Box::new(text) });
                 }
             }
             Event::ShutDown => self.finished = true,
         }
+    }
+
+    fn resolve(&mut self, trunk: TrunkHandle, name: HostPort, transport: Transport) {
+        let place = self.by_handle.get(&trunk);
+        let choice = match place.map(|place| self.rooms[*place].spec.transport) {
+            Some(config::TransportChoice::Auto) => config::TransportChoice::Auto,
+            Some(config::TransportChoice::Fixed(_)) | None => {
+                config::TransportChoice::Fixed(transport)
+            }
+        };
+        self.resolver.resolve(trunk, name, choice);
+    }
+
+    fn trunk_name(&self, trunk: sip::TrunkHandle) -> Option<TrunkName> {
+        self.by_handle.get(&trunk).map(|&place| self.rooms[place].spec.name.clone())
     }
 
     /// Tells the application what came in. A text that it has no room for is told 503.
