@@ -24,6 +24,7 @@ use crate::secrets::Keys;
 use crate::store::Store;
 use crate::ua_driver::Driver;
 use crate::verification::expiry::Expiry;
+use crate::verification::played::PlayedCalls;
 use crate::verification::resting::Resting;
 use crate::verification::timetable::Timetable;
 
@@ -94,6 +95,7 @@ struct Inner {
     expiry: Expiry,
     moves: Timetable,
     resting: Resting,
+    played: PlayedCalls,
     links: Links,
     facts: Facts,
 }
@@ -121,6 +123,7 @@ impl App {
             expiry: Expiry::default(),
             moves: Timetable::default(),
             resting: Resting::default(),
+            played: PlayedCalls::default(),
             links: Links::default(),
             facts: Facts::default(),
         }))
@@ -219,6 +222,11 @@ impl App {
     /// The caller IDs that rest.
     pub fn resting(&self) -> &Resting {
         &self.0.resting
+    }
+
+    /// The calls that nobody places.
+    pub fn played(&self) -> &PlayedCalls {
+        &self.0.played
     }
 
     /// The links to message centres.

@@ -4,6 +4,7 @@ pub mod expiry;
 pub mod input;
 pub mod machine;
 pub mod model;
+pub mod played;
 pub mod recovery;
 pub mod resting;
 pub mod service;

@@ -72,7 +72,10 @@ pub async fn settle(app: &App, verification: &Verification) {
 async fn hang_up(app: &App, steps: &[Step]) {
     for call in steps.iter().flat_map(|step| &step.calls) {
         match call.state {
-            CallState::Up { .. } => app.driver().hang_up(call.call_id).await,
+            CallState::Up { .. } => {
+                app.played().hang_up(call.call_id);
+                app.driver().hang_up(call.call_id).await;
+            }
             CallState::Ended(_) => {}
         }
     }

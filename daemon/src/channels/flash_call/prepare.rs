@@ -182,10 +182,11 @@ pub(in crate::channels) fn place(
 impl Act {
     /// Places the call and watches it to the end of its step, in a task of its own.
     pub fn start(self, app: &App, verification_id: VerificationId) {
+        let call_id = self.leg.call.call_id;
         let watch = match self.way {
             Way::Loop(reservation) => reservation.place_call(self.order),
-            Way::Play(number) => service::play(app, number, Pace::QUICK),
-            Way::Pretend(number, pace) => service::play(app, number, pace),
+            Way::Play(number) => service::play(app, call_id, number, Pace::QUICK),
+            Way::Pretend(number, pace) => service::play(app, call_id, number, pace),
         };
         let span = telemetry::verification_span(verification_id);
         app.tasks().spawn(run(app.clone(), verification_id, self.leg, watch).instrument(span));

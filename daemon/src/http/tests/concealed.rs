@@ -205,3 +205,19 @@ async fn a_call_for_nobody_is_planned_and_never_placed() {
     assert_eq!(seen[0], seen[1]);
     assert!(bench.script.is_idle(), "no call, no CANCEL");
 }
+
+#[tokio::test]
+async fn a_call_for_nobody_is_hung_up_when_it_is_cancelled() {
+    let bench = bench().await;
+    let begun = bench.post("/v1/sign-ins", json!({"identifier": NOBODY})).await.json();
+    for channel in ["flash_call", "voice"] {
+        let body = json!({"to": begun["id"], "channels": [channel]});
+        let made = bench.post("/v1/verifications", body).await.expect(StatusCode::CREATED).json();
+        let id = made["id"].as_str().unwrap();
+        bench.until(id, |seen| seen["steps"][0]["status"] == "dialing").await;
+        let cancel = format!("/v1/verifications/{id}/cancel");
+        bench.post(&cancel, json!({})).await.expect(StatusCode::OK);
+        let ended = bench.until_call_ended(id).await;
+        assert_eq!(ended["steps"][0]["calls"][0]["outcome"], "canceled", "{channel}");
+    }
+}

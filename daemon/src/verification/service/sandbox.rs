@@ -9,11 +9,12 @@ use sip::{
     UserPart,
 };
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::Placement;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::ids::VerificationId;
+use crate::ids::{CallId, VerificationId};
 use crate::ua_driver::{CallEnd, CallOrder, CallProgress, CallWatch};
 use crate::verification::model::{Call, CallState, StepCode};
 
@@ -160,31 +161,66 @@ pub(crate) fn placement(
 }
 
 /// Plays the call; what is told has the form of what the call loop tells.
-pub(crate) fn play(app: &App, number: MagicNumber, pace: Pace) -> CallWatch {
+pub(crate) fn play(app: &App, call_id: CallId, number: MagicNumber, pace: Pace) -> CallWatch {
     let (progress, progress_watch) = watch::channel(CallProgress::default());
     let (ended, ended_watch) = oneshot::channel();
-    let stop = app.stop().clone();
-    app.tasks().spawn(async move {
-        let rings = number.outcome() == CallOutcome::Rang;
-        let begun = CallProgress { cseq: u32::from(pace.is_lifelike), ..CallProgress::default() };
+    let hung_up = app.played().begin(call_id);
+    let app = app.clone();
+    app.clone().tasks().spawn(async move {
         // Whoever watches may be gone; the play goes on for the record.
-        let _ = progress.send(begun.clone());
-        tokio::select! {
-            () = tokio::time::sleep(pace.answer_after) => {}
-            () = stop.cancelled() => {}
-        }
-        if rings {
-            let ringing = CallProgress { ringing: true, ..begun };
-            let _ = progress.send(ringing.clone());
-            tokio::select! {
-                () = tokio::time::sleep(pace.ring_for) => {}
-                () = stop.cancelled() => {}
-            }
-            let _ = progress.send(CallProgress { cancelled: true, ..ringing });
-        }
-        let _ = ended.send(CallEnd::Ended(summary(number, pace)));
+        let told = perform(&app, &hung_up, number, pace, &progress).await;
+        app.played().end(call_id);
+        let _ = ended.send(CallEnd::Ended(told));
     });
     CallWatch { progress: progress_watch, ended: ended_watch }
+}
+
+/// The call from its INVITE to its end. When the process stops, it is over at once.
+async fn perform(
+    app: &App,
+    hung_up: &CancellationToken,
+    number: MagicNumber,
+    pace: Pace,
+    progress: &watch::Sender<CallProgress>,
+) -> CallSummary {
+    let wait = async |limit: Duration| {
+        let begun = app.now();
+        tokio::select! {
+            () = tokio::time::sleep(limit) => (limit, false),
+            () = app.stop().cancelled() => (limit, false),
+            () = hung_up.cancelled() => (app.now().since(begun), true),
+        }
+    };
+    let begun = CallProgress { cseq: u32::from(pace.is_lifelike), ..CallProgress::default() };
+    let _ = progress.send(begun.clone());
+    let (answer_after, is_hung_up) = wait(pace.answer_after).await;
+    if is_hung_up {
+        return unanswered(answer_after);
+    }
+    if number.outcome() != CallOutcome::Rang {
+        return summary(number, pace);
+    }
+    let ringing = CallProgress { ringing: true, ..begun };
+    let _ = progress.send(ringing.clone());
+    let (ring_for, _hung_up) = wait(pace.ring_for).await;
+    let _ = progress.send(CallProgress { cancelled: true, ..ringing });
+    summary(number, Pace { ring_for, ..pace })
+}
+
+/// A call that was hung up before the far side said anything.
+fn unanswered(after: Duration) -> CallSummary {
+    let end = TimelineEvent::Response { status: 487 };
+    let timeline = vec![
+        TimelineEntry { at: Duration::ZERO, event: TimelineEvent::Invite { cseq: 1 } },
+        TimelineEntry { at: after, event: TimelineEvent::Cancel },
+        TimelineEntry { at: after, event: end },
+    ];
+    CallSummary {
+        outcome: CallOutcome::Canceled,
+        rang: false,
+        timeline,
+        ..summary(MagicNumber::Rings, Pace::QUICK)
+    }
 }
 
 fn summary(number: MagicNumber, pace: Pace) -> CallSummary {
