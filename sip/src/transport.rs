@@ -106,7 +106,8 @@ pub enum ConnectionChange {
         /// The trunk whose requests it was opened for; `None`: the far side opened it.
         trunk: Option<TrunkHandle>,
     },
-    /// It could not be opened for this trunk's requests; nothing that waited for it was sent.
+    /// It could not be opened for this trunk's requests, or the far side refused us when it had
+    /// been opened (`Closed` follows then); nothing that waited for it was read.
     Failed {
         /// The far end.
         remote: Remote,

@@ -123,21 +123,26 @@ impl Connections {
         match told.news {
             News::Opened { local } => {
                 entry.state = State::Open { local };
-                if let Some(way) = way
-                    && self.complaints.remove(&way).is_some()
-                {
-                    tracing::info!(remote = %remote.address, "a connection is open again");
-                }
                 let trunk = way.map(|way| way.trunk);
                 Some(Fact::Change(connection, ConnectionChange::Opened { remote, trunk }))
             }
             News::Message(bytes) => match entry.state {
-                State::Open { local } => Some(Fact::Message { source: remote, local, bytes }),
+                State::Open { local } => {
+                    // One that has just been opened may yet be refused for our certificate.
+                    if way.is_some_and(|way| self.complaints.remove(&way).is_some()) {
+                        tracing::info!(remote = %remote.address, "a connection is open again");
+                    }
+                    Some(Fact::Message { source: remote, local, bytes })
+                }
                 State::Opening => None,
             },
             News::Failed { kind, cause } => {
                 self.complain(remote, way, cause);
-                let trunk = self.remove(connection)?.way?.trunk;
+                let entry = self.remove(connection)?;
+                if matches!(entry.state, State::Open { .. }) {
+                    self.closed.push(connection);
+                }
+                let trunk = entry.way?.trunk;
                 let remote = Remote { connection: None, ..remote };
                 let failed = ConnectionChange::Failed { remote, trunk, kind };
                 Some(Fact::Change(connection, failed))

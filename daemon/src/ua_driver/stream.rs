@@ -44,12 +44,12 @@ pub(super) struct Told {
     pub(super) news: News,
 }
 
-/// `Opened` or `Failed` comes first, `Closed` comes last.
+/// `Opened` or `Failed` comes first, `Closed` or `Failed` comes last.
 #[derive(Debug)]
 pub(super) enum News {
     /// It can be used; this is our address on it.
     Opened { local: SocketAddr },
-    /// It could not be opened.
+    /// It could not be opened, or the far side refused us when it had been.
     Failed { kind: TransportError, cause: String },
     /// One whole message.
     Message(Vec<u8>),

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::connections::transport_error;
 use super::stream::{self, End, News, Told, Wires};
-use super::tls::{TlsClient, TlsError, TlsServer};
+use super::tls::{self, TlsClient, TlsError, TlsServer};
 
 /// Connecting takes no longer. Shorter than `no_answer_timeout`, so that a call has time left for
 /// its next target.
@@ -121,7 +121,12 @@ async fn opened_and_served(
             let handshake = timeout(HANDSHAKE_LIMIT, tls.connect(stream));
             let stream = handshake.await.map_err(too_long)??;
             let _ = told.send(opened).await;
-            Ok(stream::serve(stream, wires).await)
+            match stream::serve(stream, wires).await {
+                End::Broken(error) if tls::is_about_our_certificate(&error) => {
+                    Err(TlsError::OurCertificate(error).into())
+                }
+                end => Ok(end),
+            }
         }
         Security::Server(tls) => {
             let handshake = timeout(HANDSHAKE_LIMIT, tls.accept(stream));

@@ -16,8 +16,8 @@ use tokio_rustls::rustls::pki_types::{
 };
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -39,6 +39,11 @@ pub enum TlsError {
     /// The handshake failed; what is inside says why.
     #[error("TLS: {0}")]
     Handshake(std::io::Error),
+    /// The far side asked for a certificate of ours and got none that it takes.
+    #[error(
+        "the far side takes no client without a certificate that it knows, which is tls.client_cert: {0}"
+    )]
+    OurCertificate(std::io::Error),
 }
 
 /// Certificate authorities.
@@ -120,8 +125,30 @@ impl TlsClient {
         stream: TcpStream,
     ) -> Result<client::TlsStream<TcpStream>, TlsError> {
         let handshake = self.connector.connect(self.name.clone(), stream);
-        handshake.await.map_err(TlsError::Handshake)
+        handshake.await.map_err(|error| match is_about_our_certificate(&error) {
+            true => TlsError::OurCertificate(error),
+            false => TlsError::Handshake(error),
+        })
     }
+}
+
+/// Whether the far side broke a session off because of the certificate that we showed, or that we
+/// showed none. Under TLS 1.3 it says so when our handshake is over (RFC 8446 section 4.4.2.4).
+pub(super) fn is_about_our_certificate(error: &std::io::Error) -> bool {
+    use AlertDescription as Alert;
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let Some(Error::AlertReceived(alert)) = inner else { return false };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
 }
 
 impl TlsServer {

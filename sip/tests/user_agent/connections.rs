@@ -87,3 +87,22 @@ fn a_far_side_that_proves_nothing_is_tried_less_and_less_and_not_probed() {
     };
     assert_eq!(bench.count(failed), 4);
 }
+
+#[test]
+fn a_far_side_that_refuses_us_once_its_connection_is_open_is_not_asked_twice_and_not_probed() {
+    let mut bench = registering(Transport::Tls);
+    let first = bench.take("REGISTER").at;
+    let (remote, trunk) = (far_end(Transport::Tls, Some(1)), bench.trunk);
+    let failed = ConnectionChange::Failed {
+        remote: far_end(Transport::Tls, None),
+        trunk,
+        kind: TransportError::Untrusted,
+    };
+    let opened = ConnectionChange::Opened { remote, trunk: Some(trunk) };
+    for change in [opened, failed, ConnectionChange::Closed] {
+        bench.ua.handle_connection(bench.now, ConnectionHandle(1), change);
+        bench.drain();
+    }
+    let again = bench.wait_for("REGISTER", secs(60)).at;
+    assert!((secs(5) / 2..=secs(6)).contains(&(again - first)), "{:?}", again - first);
+}
