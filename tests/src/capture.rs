@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Which way a message went, seen from the peer that recorded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,38 @@ pub struct Captured {
 }
 
 impl Captured {
+    /// What a test received itself, just now.
+    #[must_use]
+    pub fn now(remote: SocketAddr, bytes: &[u8]) -> Self {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let bytes = bytes.to_vec();
+        Self { at, direction: Direction::Received, remote: Some(remote), bytes }
+    }
+
+    /// The next message of a stream whose far side waits for an answer to each. `None`: it ended.
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut read = Self { at, direction: Direction::Received, remote: None, bytes: Vec::new() };
+        loop {
+            let mut byte = [0; 1];
+            if stream.read(&mut byte).await.ok()? == 0 {
+                return None;
+            }
+            read.bytes.extend(byte);
+            let is_ping = read.bytes.iter().all(|byte| b"\r\n".contains(byte));
+            if is_ping {
+                read.bytes.clear();
+            } else if read.bytes.ends_with(b"\r\n\r\n") {
+                break;
+            }
+        }
+        let length = read.header("Content-Length")?.parse().ok()?;
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.ok()?;
+        read.bytes.extend(body);
+        Some(read)
+    }
+
     /// The first line.
     #[must_use]
     pub fn start_line(&self) -> String {

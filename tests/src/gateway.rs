@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::canary::Canary;
 use crate::http::Client;
 use crate::kamailio::Account;
+use crate::name_server::{NameServer, under};
 use crate::ports::{Port, has_ipv6};
 use crate::postgres::Database;
 use crate::process::Process;
@@ -55,6 +56,7 @@ pub struct Setup {
     log: &'static str,
     shared: Option<String>,
     listens_also: String,
+    resolv_conf: Option<String>,
 }
 
 impl Setup {
@@ -72,7 +74,15 @@ impl Setup {
             log: "trace",
             shared: None,
             listens_also: String::new(),
+            resolv_conf: None,
         }
+    }
+
+    /// Asks this name server and no other.
+    #[must_use]
+    pub fn asking(mut self, names: &NameServer) -> Self {
+        self.resolv_conf = Some(names.resolv_conf());
+        self
     }
 
     /// Takes SIP on every interface, where the loopback does otherwise.
@@ -179,7 +189,9 @@ impl Setup {
         self
     }
 
-    fn trunk(mut self, name: &str, keys: &str) -> Self {
+    /// A trunk of which `keys` says everything but its capacity.
+    #[must_use]
+    pub fn trunk(mut self, name: &str, keys: &str) -> Self {
         let capacity = "max_calls = 1000\ncps = 1000\nsms = \"message\"\n";
         let _ = write!(self.tables, "\n[trunks.{name}]\n{keys}{capacity}");
         self.trunks.push(format!("\"{name}\""));
@@ -206,6 +218,7 @@ struct Files {
     sip: Port,
     _media: Port,
     log: &'static str,
+    resolv_conf: Option<PathBuf>,
 }
 
 impl Gateway {
@@ -506,7 +519,12 @@ impl Files {
         ) + &setup.tables.replace("FOLDER", &path);
         let config = folder.path().join("dozvon.toml");
         std::fs::write(&config, text).expect("the folder is ours");
-        Self { folder, config, database_url, api, sip, _media: media, log: setup.log }
+        let resolv_conf = setup.resolv_conf.as_ref().map(|text| {
+            let path = folder.path().join("resolv.conf");
+            std::fs::write(&path, text).expect("the folder is ours");
+            path
+        });
+        Self { folder, config, database_url, api, sip, _media: media, log: setup.log, resolv_conf }
     }
 
     async fn make_key(&self, account: &str) -> String {
@@ -525,7 +543,9 @@ impl Files {
     }
 
     async fn run(&self) -> Process {
-        let process = Process::start(binary(), ["run"], |command| {
+        let mut words = self.resolv_conf.as_deref().map_or(Vec::new(), |it| under(it).into());
+        words.extend([binary().display().to_string(), "run".to_owned()]);
+        let process = Process::start(&words[0], &words[1..], |command| {
             // What an operator may turn on is what the search for secrets must see.
             command.arg("--config").arg(&self.config).env("RUST_LOG", self.log);
         });

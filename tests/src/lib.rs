@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod http;
 pub mod kamailio;
 pub mod mail_server;
+pub mod name_server;
 pub mod npm;
 pub mod opensmtpd;
 pub mod peers;

@@ -289,7 +289,9 @@ fn ack(refusal: &Captured) -> Vec<u8> {
     (text + "Content-Length: 0\r\n\r\n").into_bytes()
 }
 
-fn answer(request: &Captured, status: &str) -> Vec<u8> {
+/// An answer to a request, such as `200 OK`, from somebody who has a telephone.
+#[must_use]
+pub fn answer(request: &Captured, status: &str) -> Vec<u8> {
     answer_with(request, status, "")
 }
 

@@ -1,10 +1,9 @@
 //! What the keys of a trunk do to the packets that reach its carrier: from the file through the
 //! whole daemon. What each does inside the user agent stands in `sip/tests/user_agent/options.rs`.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use dozvon_tests::capture::{Captured, Direction, requests};
+use dozvon_tests::capture::{Captured, requests};
 use dozvon_tests::gateway::{Engine, Gateway, Setup, last_call};
 use dozvon_tests::phones::Phones;
 use serde_json::json;
@@ -190,7 +189,7 @@ async fn next(carrier: &UdpSocket, method: &str, limit: Duration) -> Option<Capt
         let mut packet = vec![0; 65_536];
         loop {
             let (length, remote) = carrier.recv_from(&mut packet).await.expect("a bound socket");
-            let request = captured(remote, &packet[..length]);
+            let request = Captured::now(remote, &packet[..length]);
             if request.method().as_deref() == Some(method) {
                 return request;
             }
@@ -227,10 +226,4 @@ async fn answer(carrier: &UdpSocket, request: &Captured, status: &str, lines: &s
     text += &format!("{lines}Content-Length: 0\r\n\r\n");
     let remote = request.remote.expect("who sent it");
     carrier.send_to(text.as_bytes(), remote).await.expect("the daemon listens");
-}
-
-fn captured(remote: SocketAddr, bytes: &[u8]) -> Captured {
-    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let at = at.unwrap_or_default();
-    Captured { at, direction: Direction::Received, remote: Some(remote), bytes: bytes.to_vec() }
 }

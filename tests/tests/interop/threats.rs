@@ -140,7 +140,7 @@ async fn threat_7_messages_that_are_slow_or_never_end_are_cut_off_and_keep_no_me
 }
 
 /// Creates verifications at once: their ids.
-async fn verifications(gateway: &Gateway, prefix: &str, count: usize) -> Vec<String> {
+pub(crate) async fn verifications(gateway: &Gateway, prefix: &str, count: usize) -> Vec<String> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..count {
         let (api, to) = (gateway.api().clone(), format!("{prefix}{n:05}"));
@@ -154,7 +154,8 @@ async fn verifications(gateway: &Gateway, prefix: &str, count: usize) -> Vec<Str
     tasks.join_all().await
 }
 
-fn callees(messages: &[Captured], method: &str) -> BTreeSet<String> {
+/// Whom requests of a method were for.
+pub(crate) fn callees(messages: &[Captured], method: &str) -> BTreeSet<String> {
     requests(messages, method).into_iter().map(|message| user(message, "To")).collect()
 }
 
