@@ -28,6 +28,13 @@ const ANSWERED_PER_SECOND: u64 = 200;
 const FLOOD_MEMORY: u64 = 16 * MIB;
 /// What messages that never end may make us keep.
 const STREAM_MEMORY: u64 = 4 * MIB;
+/// What breaks a limit of size is cut off as it comes.
+const AT_ONCE: u64 = 0;
+/// Seconds in which a header section must end, and a body behind it.
+const HEADER_LIMIT_S: u64 = 5;
+const BODY_LIMIT_S: u64 = 10;
+/// How much later a busy machine may cut off.
+const LATE_S: u64 = 3;
 
 #[tokio::test]
 async fn threat_4_a_host_that_a_carrier_points_at_sees_no_packet() {
@@ -112,12 +119,14 @@ async fn threat_7_messages_that_are_slow_or_never_end_are_cut_off_and_keep_no_me
     let endless: Arc<[u8]> =
         [head, "Content-Length: 2147483648\r\n\r\n"].concat().into_bytes().into();
     let folds: Arc<[u8]> = [head, "X: y"].concat().into_bytes().into();
+    let body = [head, "Content-Length: 60000\r\n\r\n"].concat();
     let mut attacks = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let (endless, folds) = (Arc::clone(&endless), Arc::clone(&folds));
-        attacks.spawn_blocking(move || pour(sip, &endless, &[0; 1024]));
-        attacks.spawn_blocking(move || pour(sip, &folds, b"\r\n z"));
-        attacks.spawn_blocking(move || trickle(sip));
+        let (endless, folds, body) = (Arc::clone(&endless), Arc::clone(&folds), body.clone());
+        attacks.spawn_blocking(move || (AT_ONCE, pour(sip, &endless, &[0; 1024])));
+        attacks.spawn_blocking(move || (AT_ONCE, pour(sip, &folds, b"\r\n z")));
+        attacks.spawn_blocking(move || (HEADER_LIMIT_S, trickle(sip, "")));
+        attacks.spawn_blocking(move || (BODY_LIMIT_S, trickle(sip, &body)));
     }
     let mut most = 0;
     let mut taken = Vec::new();
@@ -128,10 +137,14 @@ async fn threat_7_messages_that_are_slow_or_never_end_are_cut_off_and_keep_no_me
             taken.push(attack.expect("it was cut off"));
         }
     }
-    assert_eq!(taken.len(), 12);
-    let slowest = taken.iter().max().copied().unwrap_or_default();
+    assert_eq!(taken.len(), 16);
+    for (limit, time) in &taken {
+        let late = *limit + LATE_S;
+        assert!((*limit..late).contains(&time.as_secs()), "{time:?} of {limit} s: {taken:?}");
+    }
+    let slowest = taken.iter().map(|(_, time)| *time).max().unwrap_or_default();
     figure(&format!(
-        "12 messages without an end: the last cut off after {slowest:.1?}, {} KiB more",
+        "16 messages without an end: the last cut off after {slowest:.1?}, {} KiB more",
         most / 1024
     ));
     assert!(most < STREAM_MEMORY, "{most} bytes");
@@ -193,11 +206,12 @@ fn pour(sip: SocketAddr, begin: &[u8], again: &[u8]) -> Duration {
     panic!("{MOST} bytes were taken");
 }
 
-/// Writes a header section a byte a second, until it is cut off: how long that took.
-fn trickle(sip: SocketAddr) -> Duration {
+/// Writes a beginning and then a byte a second, until it is cut off: how long that took.
+fn trickle(sip: SocketAddr, begin: &str) -> Duration {
     let start = Instant::now();
     let mut stream = connect(sip);
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a limit");
+    stream.write_all(begin.as_bytes()).expect("it reads what could be a message");
     for byte in b"OPTIONS sip:a SIP/2.0\r\n".iter().cycle().take(20) {
         if stream.write_all(&[*byte]).is_err() || matches!(stream.read(&mut [0; 1]), Ok(0)) {
             return start.elapsed();
