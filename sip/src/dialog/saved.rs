@@ -109,6 +109,9 @@ mod tests {
             let (restored, sent) =
                 SavedDialog::new(saved.reveal()).restore(Transport::Udp).unwrap();
             assert_eq!((format!("{restored:?}"), sent), (format!("{dialog:?}"), 2));
+            let (over_tls, _) = saved.restore(Transport::Tls).unwrap();
+            let next_hop = Remote { transport: Transport::Tls, ..dialog.next_hop };
+            assert_eq!(over_tls.next_hop, next_hop);
         }
     }
 

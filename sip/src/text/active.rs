@@ -12,7 +12,7 @@ use crate::message::{
     AddressValue, HeaderName, MESSAGE_LIMIT, Message, Method, WriteFault, Writer,
 };
 use crate::request::{Progress, Request};
-use crate::transport::{Loss, Remote, Transport, TransportError};
+use crate::transport::{Loss, Remote, Transport};
 use crate::trunk::state::Trunk;
 use crate::trunk::wire::Wire;
 use crate::user_agent::common::{Common, Owner};
@@ -193,7 +193,8 @@ impl ActiveText {
         {
             return;
         }
-        let never_left = loss.kind != TransportError::Reset && !request.is_repeated();
+        // What was open and broke may have carried it, and was followed by a repeat.
+        let never_left = !request.is_repeated();
         match self.reach {
             Reach::Detour { excess } if never_left => {
                 common.note_tcp_refusal(now, self.remote.address);

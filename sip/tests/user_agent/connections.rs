@@ -16,6 +16,21 @@ fn registering(transport: Transport) -> Bench {
     Bench::with(settings)
 }
 
+/// A trunk without a registrar, over TCP, whose connection is open.
+fn calling() -> Bench {
+    let mut settings = trunk_settings();
+    settings.transport = Transport::Tcp;
+    settings.targets = vec![Target { transport: Transport::Tcp, ..Target::udp(address(CARRIER)) }];
+    let mut bench = Bench::with(settings);
+    opens(&mut bench, 1);
+    bench
+}
+
+fn closes(bench: &mut Bench, nth: u64) {
+    bench.ua.handle_connection(bench.now, ConnectionHandle(nth), ConnectionChange::Closed);
+    bench.drain();
+}
+
 fn far_end(transport: Transport, connection: Option<u64>) -> Remote {
     let connection = connection.map(ConnectionHandle);
     Remote { transport, address: address(CARRIER), connection }
@@ -33,8 +48,12 @@ fn accept(bench: &mut Bench, nth: u64, register: &Sent, port: u16) {
     let contact = format!("Contact: {};expires=600\r\n", register.header("Contact"));
     let seen = format!(";rport={port};received=203.0.113.9;");
     let answer = register.answer(200, "r", &contact).replace(";rport;", &seen);
+    hears(bench, nth, &answer);
+}
+
+fn hears(bench: &mut Bench, nth: u64, bytes: &str) {
     let source = far_end(Transport::Tcp, Some(nth));
-    let packet = Incoming { source, local: address(LOCAL), bytes: answer.as_bytes() };
+    let packet = Incoming { source, local: address(LOCAL), bytes: bytes.as_bytes() };
     bench.ua.handle_packet(bench.now, packet);
     bench.drain();
 }
@@ -54,8 +73,7 @@ fn the_port_of_a_connection_that_closed_stands_in_no_contact() {
     assert_eq!(contact_of(&learnt), "203.0.113.9:50001");
     accept(&mut bench, 1, &learnt, 50_001);
     bench.wait(secs(5));
-    bench.ua.handle_connection(bench.now, ConnectionHandle(1), ConnectionChange::Closed);
-    bench.drain();
+    closes(&mut bench, 1);
     let again = bench.take("REGISTER");
     assert_eq!(contact_of(&again), "203.0.113.9:5060");
     opens(&mut bench, 2);
@@ -105,4 +123,132 @@ fn a_far_side_that_refuses_us_once_its_connection_is_open_is_not_asked_twice_and
     }
     let again = bench.wait_for("REGISTER", secs(60)).at;
     assert!((secs(5) / 2..=secs(6)).contains(&(again - first)), "{:?}", again - first);
+}
+
+#[test]
+fn a_silent_far_side_that_then_refuses_us_is_probed_no_more() {
+    let mut bench = registering(Transport::Tls);
+    bench.take("REGISTER");
+    bench.wait(secs(6));
+    assert!(bench.take_all().iter().any(|sent| sent.kind() == "OPTIONS"));
+    let (remote, trunk) = (far_end(Transport::Tls, None), bench.trunk);
+    let failed = ConnectionChange::Failed { remote, trunk, kind: TransportError::Untrusted };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), failed);
+    bench.drain();
+    bench.take_all();
+    // An OPTIONS would be found here.
+    bench.wait_for("REGISTER", secs(60));
+}
+
+#[test]
+fn a_connection_of_large_calls_says_nothing_of_a_binding_over_udp_nor_of_its_port() {
+    let mut bench = registering(Transport::Udp);
+    let first = bench.take("REGISTER");
+    let contact = format!("Contact: {};expires=600\r\n", first.header("Contact"));
+    let seen = ";rport=50001;received=203.0.113.9;";
+    bench.receive(&first.answer(200, "r", &contact).replace(";rport;", seen));
+    let learnt = bench.wait_for("REGISTER", secs(2));
+    let contact = format!("Contact: {};expires=600\r\n", learnt.header("Contact"));
+    bench.receive(&learnt.answer(200, "r", &contact).replace(";rport;", seen));
+    bench.wait(secs(5));
+    opens(&mut bench, 1);
+    closes(&mut bench, 1);
+    bench.wait(secs(5));
+    bench.assert_silent();
+    let refreshed = bench.wait_for("REGISTER", secs(600));
+    assert_eq!(contact_of(&refreshed), "203.0.113.9:50001");
+}
+
+#[test]
+fn an_invite_follows_a_broken_connection_once_and_not_when_nobody_wants_it() {
+    let mut bench = calling();
+    let (_, invite) = bench.invite();
+    closes(&mut bench, 1);
+    assert_eq!(bench.take("INVITE").text, invite.text);
+    opens(&mut bench, 2);
+    closes(&mut bench, 2);
+    bench.assert_silent();
+    assert_eq!(bench.end().outcome, sip::CallOutcome::TrunkDown);
+
+    let mut bench = calling();
+    let (call, _) = bench.invite();
+    bench.hang_up(call);
+    closes(&mut bench, 1);
+    bench.assert_silent();
+}
+
+#[test]
+fn a_call_that_is_worked_on_outlives_its_connection() {
+    let mut bench = calling();
+    let (_, invite) = bench.invite();
+    hears(&mut bench, 1, &invite.answer(100, "", ""));
+    closes(&mut bench, 1);
+    bench.assert_silent();
+    assert!(bench.ends().is_empty());
+    opens(&mut bench, 2);
+    hears(&mut bench, 2, &invite.answer(180, "a", ""));
+    bench.wait(secs(4));
+    let cancel = bench.take("CANCEL");
+    hears(&mut bench, 2, &cancel.answer(200, "a", ""));
+    hears(&mut bench, 2, &invite.answer(487, "a", ""));
+    bench.take("ACK");
+    assert_eq!(bench.end().outcome, sip::CallOutcome::Rang);
+}
+
+#[test]
+fn what_was_sent_under_tls_is_answered_by_no_datagram() {
+    let mut settings = trunk_settings();
+    settings.transport = Transport::Tls;
+    let tls = Transport::Tls;
+    settings.targets = vec![Target { transport: tls, ..Target::udp(address(CARRIER)) }];
+    let mut bench = Bench::with(settings);
+    let (remote, trunk) = (far_end(tls, Some(1)), Some(bench.trunk));
+    let opened = ConnectionChange::Opened { remote, trunk };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), opened);
+    let (_, invite) = bench.invite();
+    // From the trunk's own address: whoever can forge that has no part in the session.
+    bench.receive(&invite.answer(486, "a", ""));
+    bench.assert_silent();
+    assert!(bench.ends().is_empty());
+    let answer = invite.answer(486, "a", "");
+    let packet = Incoming { source: remote, local: address(LOCAL), bytes: answer.as_bytes() };
+    bench.ua.handle_packet(bench.now, packet);
+    bench.drain();
+    bench.take("ACK");
+    assert_eq!(bench.end().outcome, sip::CallOutcome::Busy);
+}
+
+#[test]
+fn a_connection_of_one_trunk_answers_nothing_of_another() {
+    const SOUTH: &str = "192.0.2.99:5060";
+    let mut bench = calling();
+    let mut settings = trunk_settings();
+    settings.name = "south".to_owned();
+    settings.transport = Transport::Tcp;
+    settings.targets = vec![Target { transport: Transport::Tcp, ..Target::udp(address(SOUTH)) }];
+    let south = bench.ua.add_trunk(bench.now, settings);
+    bench.drain();
+    let remote = Remote { address: address(SOUTH), ..far_end(Transport::Tcp, Some(2)) };
+    let opened = ConnectionChange::Opened { remote, trunk: Some(south) };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(2), opened);
+    let (_, invite) = bench.invite();
+    let answer = invite.answer(486, "a", "");
+    let packet = Incoming { source: remote, local: address(LOCAL), bytes: answer.as_bytes() };
+    bench.ua.handle_packet(bench.now, packet);
+    bench.drain();
+    assert!(bench.ends().is_empty());
+    hears(&mut bench, 1, &answer);
+    assert_eq!(bench.end().outcome, sip::CallOutcome::Busy);
+}
+
+#[test]
+fn a_connection_that_the_far_side_opened_takes_nothing_of_ours_with_it() {
+    let mut bench = calling();
+    bench.invite();
+    let remote = far_end(Transport::Tcp, Some(7));
+    let opened = ConnectionChange::Opened { remote, trunk: None };
+    bench.ua.handle_connection(bench.now, ConnectionHandle(7), opened);
+    closes(&mut bench, 7);
+    bench.assert_silent();
+    assert!(bench.ends().is_empty());
 }

@@ -102,6 +102,9 @@ fn the_487_may_come_before_the_answer_to_the_cancel() {
     let terminated = cancel.answer(487, "a", "").replace("CANCEL\r\n", "INVITE\r\n");
     bench.receive(&terminated);
     bench.take("ACK");
+    // The CANCEL itself is repeated until it is answered.
+    bench.wait(ms(500));
+    assert_eq!(bench.take("CANCEL").text, cancel.text);
     assert_eq!(told(&bench), []);
     bench.receive(&cancel.answer(200, "c", ""));
     assert_eq!(told(&bench), [Some(200)]);

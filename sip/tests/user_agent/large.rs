@@ -109,6 +109,46 @@ fn where_tcp_is_refused_it_goes_by_udp_and_tcp_is_not_tried_again_for_ten_minute
 }
 
 #[test]
+fn a_connection_that_breaks_under_a_large_invite_may_have_carried_it() {
+    let mut bench = wordy();
+    let (_, invite) = bench.invite();
+    opens(&mut bench);
+    bench.ua.handle_connection(bench.now, ConnectionHandle(1), ConnectionChange::Closed);
+    bench.drain();
+    let again = bench.take("INVITE");
+    assert!(is_over(&again, Transport::Tcp));
+    assert_eq!(again.text, invite.text);
+}
+
+#[test]
+fn of_many_targets_that_refuse_tcp_the_oldest_is_forgotten() {
+    const REMEMBERED: u8 = 64;
+    let mut bench = wordy();
+    for nth in 0..=REMEMBERED {
+        bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(nth_target(nth))]);
+        bench.drain();
+        bench.place(call_request(nth));
+        assert!(is_over(&bench.take("INVITE"), Transport::Tcp));
+        let remote = Remote { address: nth_target(nth), ..far_end(None) };
+        let (trunk, kind) = (bench.trunk, TransportError::Refused);
+        let failed = ConnectionChange::Failed { remote, trunk, kind };
+        bench.ua.handle_connection(bench.now, ConnectionHandle(1), failed);
+        bench.drain();
+        assert!(is_over(&bench.take("INVITE"), Transport::Udp));
+    }
+    for (nth, transport) in [(1, Transport::Udp), (0, Transport::Tcp)] {
+        bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(nth_target(nth))]);
+        bench.drain();
+        bench.place(call_request(100 + nth));
+        assert!(is_over(&bench.take("INVITE"), transport), "{nth}");
+    }
+}
+
+fn nth_target(nth: u8) -> std::net::SocketAddr {
+    address(&format!("192.0.2.{}:5060", 100 + nth))
+}
+
+#[test]
 fn a_call_that_is_not_wanted_any_more_does_not_fall_back() {
     let mut bench = wordy();
     let (call, _) = bench.invite();

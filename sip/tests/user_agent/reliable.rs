@@ -140,6 +140,10 @@ fn only_a_pinned_realm_may_challenge_a_prack() {
     let again = bench.take("PRACK");
     assert!(again.header("Proxy-Authorization").contains("nonce=\"n2\""));
     assert_eq!((again.cseq(), again.header("RAck")), (prack.cseq() + 1, "1 2 INVITE"));
+    // What was computed for one PRACK is not shown again with another.
+    bench.receive(&again.answer(200, "", ""));
+    bench.receive(&reliable(&invite, 180, "b", 2));
+    assert_eq!(bench.take("PRACK").find("Proxy-Authorization"), None);
 }
 
 #[test]

@@ -498,6 +498,17 @@ fn a_call_goes_on_when_the_names_of_its_trunk_move() {
 }
 
 #[test]
+fn a_binding_at_an_address_that_the_name_has_no_more_takes_no_call() {
+    let mut bench = registering();
+    register(&mut bench);
+    bench.ua.set_targets(bench.now, bench.trunk, vec![Target::udp(address("192.0.2.11:5060"))]);
+    bench.drain();
+    let refused = bench.ua.place_call(bench.now, bench.trunk, call_request(1));
+    assert_eq!(refused, Err(PlaceCallError::NotRegistered));
+    assert_eq!(bench.wait_for("REGISTER", secs(2)).to, address("192.0.2.11:5060"));
+}
+
+#[test]
 fn a_static_trunk_whose_name_does_not_resolve_asks_again() {
     let mut settings = trunk_settings();
     settings.targets.clear();
