@@ -1,6 +1,7 @@
 //! What the keys of a trunk do to the packets that reach its carrier: from the file through the
 //! whole daemon. What each does inside the user agent stands in `sip/tests/user_agent/options.rs`.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dozvon_tests::capture::{Captured, requests};
@@ -180,6 +181,87 @@ async fn calls_at_once_and_in_a_second_are_as_many_as_the_trunk_takes() {
         println!("{tight:?}: {calls} of 8 calls, {most} at most");
         assert!(calls >= 2 && calls <= most && calls < 8, "{tight}: {calls} calls, {most} at most");
     }
+}
+
+/// An INVITE that says the called number in Diversion and the calling one in Remote-Party-ID; what
+/// stands elsewhere is another.
+fn diverted(from: SocketAddr, called: &str, caller: &str) -> String {
+    format!(
+        "INVITE sip:+74951259999@gateway.example SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKin;rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:+79169999998@carrier.example>;tag=in\r\n\
+         To: <sip:+74951259999@gateway.example>\r\nCall-ID: in\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:pbx@{from}>\r\nDiversion: <sip:{called}@carrier.example>\r\n\
+         P-Asserted-Identity: <sip:+79169999999@carrier.example>\r\n\
+         Remote-Party-ID: <sip:{caller}@carrier.example>;party=calling\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn the_keys_of_a_registration_and_of_calls_to_us_do_what_they_say() {
+    const CALLER: &str = "+79163000081";
+    let carrier = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    let address = carrier.local_addr().expect("a bound socket");
+    // Nobody knows the registrar's name: whoever asks for it gets nowhere.
+    let keys = format!(
+        "registrar = \"sip.carrier.invalid\"\noutbound_proxy = \"{address}\"\nuser = \"trunk-17\"\n\
+         password = {{ file = \"FOLDER/north.password\" }}\nexpires = 120\nline = false\n\
+         from_user = \"gate\"\nring_signal = \"any\"\nring_limit = 1\n\
+         inbound = {{ match = [\"127.0.0.8/29\"], answer = 486 }}\ncli_trusted = true\n\
+         did_from = [\"diversion\"]\ncli_from = [\"rpid\"]\n"
+    );
+    let setup = Setup::new(Engine::Sqlite).password("north", "a password of nobody");
+    let setup = setup.trunk("north", &keys).with(
+        "[accounts.default]\npools = [\"all\"]\ninbound_numbers = [\"+74951250000-+74951250009\"]\n\
+         [purposes.sign_up]\nworkflow = [\"incoming_call\"]\n\
+         [purposes.order]\nworkflow = [\"flash_call\"]\n",
+    );
+    let gateway = Gateway::start(setup).await;
+    let register = next(&carrier, "REGISTER", LIMIT).await.expect("the registration");
+    assert_eq!(register.start_line(), "REGISTER sip:sip.carrier.invalid SIP/2.0");
+    assert_eq!(register.header("Expires").as_deref(), Some("120"));
+    let contact = register.header("Contact").expect("a Contact");
+    assert!(contact.starts_with("<sip:trunk-17@") && !contact.contains("line="), "{contact}");
+    answer(&carrier, &register, "200 OK", &format!("Contact: {contact};expires=120\r\n")).await;
+    gateway.until_trunk("north", LIMIT, |trunk| trunk["state"] == "up").await;
+
+    let body = json!({"to": "+79163000082", "channels": ["flash_call"], "purpose": "order"});
+    let created = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
+    let invite = next(&carrier, "INVITE", LIMIT).await.expect("the call");
+    let from = invite.header("From").expect("From");
+    assert!(from.starts_with("<sip:gate@sip.carrier.invalid>;tag="), "{from}");
+    answer(&carrier, &invite, "183 Session Progress", "").await;
+    cancelled(&carrier, &invite).await;
+    let seen = gateway.until_call_ended(created["id"].as_str().expect("an id")).await;
+    assert_eq!(last_call(&seen)["outcome"], "rang", "{seen:#}");
+
+    let body = json!({"to": CALLER, "purpose": "sign_up", "channels": ["incoming_call"]});
+    let created = gateway.api().post("/v1/verifications", &body).await.expect(201).json();
+    let number = created["incoming_call"]["number"].as_str().expect("a number");
+    // 127.0.0.16 is outside of the network, which is all that is matched.
+    for (ip, status) in [("127.0.0.16", None), ("127.0.0.9", Some(486))] {
+        let phone = UdpSocket::bind((ip, 0)).await.expect("a free port");
+        let invite = diverted(phone.local_addr().expect("a bound socket"), number, CALLER);
+        phone.send_to(invite.as_bytes(), gateway.sip()).await.expect("it listens");
+        assert_eq!(refusal(&phone).await, status, "{ip}");
+    }
+    let id = created["id"].as_str().expect("an id");
+    gateway.until(id, |seen| seen["status"] == "approved").await;
+}
+
+/// The final response to a call; `None`: there is none within a second.
+async fn refusal(phone: &UdpSocket) -> Option<u16> {
+    let mut packet = vec![0; 65_536];
+    let answered = async {
+        loop {
+            let (length, remote) = phone.recv_from(&mut packet).await.expect("a bound socket");
+            let status = Captured::now(remote, &packet[..length]).status();
+            if status.is_some_and(|status| status >= 200) {
+                return status;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), answered).await.ok().flatten()
 }
 
 /// The next request of a method that is new or repeated; others are passed over. `None`: none
