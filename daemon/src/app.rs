@@ -1,6 +1,7 @@
 //! What every request and every background task shares.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use dialplans::Dialplan;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -172,6 +174,16 @@ impl App {
     /// The keys derived from the secret key.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// Does work that must end before the process does. All of it is one kind of task: the runtime's
+    /// part of a task, which is not small, is compiled once and not for each kind of work.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
+        self.0.tasks.spawn(work)
     }
 
     /// Work that must end before the process does.

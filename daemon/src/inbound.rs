@@ -47,7 +47,7 @@ pub async fn run(app: App, mut inbound: mpsc::Receiver<Inbound>) {
         };
         let Some((inbound, place)) = next else { return };
         let app_of_task = app.clone();
-        app.tasks().spawn(async move {
+        app.spawn(async move {
             take(&app_of_task, inbound).await;
             drop(place);
         });

@@ -347,10 +347,10 @@ async fn take_up(app: &App) -> Result<(), StartError> {
             "took up the work of an earlier process"
         );
     }
-    app.tasks().spawn(verification::expiry::run(app.clone()));
+    app.spawn(verification::expiry::run(app.clone()));
     let inbound = app.driver().listen().await;
-    app.tasks().spawn(inbound::run(app.clone(), inbound));
-    app.tasks().spawn(verification::workflow::run(app.clone()));
+    app.spawn(inbound::run(app.clone(), inbound));
+    app.spawn(verification::workflow::run(app.clone()));
     Ok(())
 }
 
@@ -365,7 +365,7 @@ async fn listen(app: &App, connections: &Connections) -> Result<Vec<SocketAddr>,
         serve(*address, operator_router(app), app, connections).await?;
     }
     let listener = bind_socket(&api.socket)?;
-    app.tasks().spawn(connections.clone().serve_unix(listener, router(app)));
+    app.spawn(connections.clone().serve_unix(listener, router(app)));
     Ok(bound)
 }
 
@@ -379,7 +379,7 @@ async fn serve(
     let listener = bind_tcp(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!("listening on http://{bound}");
-    app.tasks().spawn(connections.clone().serve_tcp(listener, router));
+    app.spawn(connections.clone().serve_tcp(listener, router));
     Ok(bound)
 }
 

@@ -99,10 +99,10 @@ pub(crate) async fn start_with(app: &App, hooks: Vec<Hook>, net: Net) -> Result<
     let announce = move |now: Timestamp, told: Told<'_>| events::of(&listening, now, told);
     app.store().announce_with(Arc::new(announce));
     for hook in hooks.iter() {
-        app.tasks().spawn(worker::run(app.clone(), Arc::clone(hook), net.clone()));
+        app.spawn(worker::run(app.clone(), Arc::clone(hook), net.clone()));
     }
     if hooks.iter().any(|hook| TRUNK_EVENTS.iter().any(|kind| hook.settings.names(kind))) {
-        app.tasks().spawn(trunks::run(app.clone()));
+        app.spawn(trunks::run(app.clone()));
     }
     Ok(())
 }

@@ -129,7 +129,7 @@ pub(super) async fn pretend(
 pub(super) fn give_up(app: &App, verification_id: VerificationId, dispatch_id: MessageId) {
     let word = "interrupted".to_owned();
     let outcome = DispatchOutcome::Unknown;
-    app.tasks().spawn(report(app.clone(), verification_id, dispatch_id, outcome, word));
+    app.spawn(report(app.clone(), verification_id, dispatch_id, outcome, word));
 }
 
 /// Writes down what became of a text or mail, and what follows from that.

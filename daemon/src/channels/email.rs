@@ -112,7 +112,7 @@ pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Di
         Err(error) => {
             let (outcome, word) = (DispatchOutcome::Failed, error.word().to_owned());
             let verification_id = verification.verification_id;
-            app.tasks().spawn(dispatch::report(app.clone(), verification_id, id, outcome, word));
+            app.spawn(dispatch::report(app.clone(), verification_id, id, outcome, word));
         }
     }
 }
@@ -140,14 +140,14 @@ impl Act {
     pub fn start(self, app: &App, verification: &Verification) {
         let id = verification.verification_id;
         let span = telemetry::verification_span(id);
-        app.tasks().spawn(run(app.clone(), id, self).instrument(span));
+        app.spawn(run(app.clone(), id, self).instrument(span));
     }
 
     /// Ends the row of a mail that is not handed on, in a task of its own.
     pub fn disown(self, app: &App, verification_id: VerificationId) {
         let (outcome, word) = (DispatchOutcome::Canceled, "store_unavailable".to_owned());
         let id = self.mail.message_id;
-        app.tasks().spawn(dispatch::report(app.clone(), verification_id, id, outcome, word));
+        app.spawn(dispatch::report(app.clone(), verification_id, id, outcome, word));
     }
 }
 

@@ -74,7 +74,7 @@ async fn run(app: App, verification_id: VerificationId, mut leg: Leg, mut watch:
         }
         if matches!(record.outcome, CallOutcome::TrunkTimeout | CallOutcome::TrunkDown) {
             let late = late_ring(app.clone(), verification_id, call_id, record.clone(), watch);
-            app.tasks().spawn(late);
+            app.spawn(late);
         }
         let follow = end.as_ref().map_or(Follow::End, follow);
         remember(&app, verification_id, &leg, end.as_ref(), follow).await;

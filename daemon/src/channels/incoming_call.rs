@@ -128,7 +128,7 @@ impl Act {
     pub fn start(self, app: &App, verification_id: VerificationId) {
         let Some(called) = self.play else { return };
         let task_app = app.clone();
-        app.tasks().spawn(async move {
+        app.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(service::PLAY) => {}
                 () = task_app.stop().cancelled() => return,

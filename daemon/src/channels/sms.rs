@@ -140,7 +140,7 @@ fn acts(
 pub fn resume(app: &App, verification: &Verification, step: &Step, dispatch: &Dispatch) {
     let (app, verification) = (app.clone(), verification.clone());
     let (code, dispatch) = (step.secret.clone(), dispatch.clone());
-    app.clone().tasks().spawn(async move {
+    app.clone().spawn(async move {
         match act_again(&app, &verification, code, &dispatch).await {
             Ok(act) => act.start(&app, &verification),
             Err(error) => {
@@ -199,7 +199,7 @@ impl Act {
         }
         if let Some(text) = self.text {
             let span = telemetry::verification_span(id);
-            app.tasks().spawn(run(app.clone(), id, text, self.way).instrument(span));
+            app.spawn(run(app.clone(), id, text, self.way).instrument(span));
         }
     }
 
@@ -211,7 +211,7 @@ impl Act {
         }
         if let Some(OutgoingText { message_id, .. }) = self.text {
             let report = dispatch::report(app.clone(), verification_id, message_id, outcome, word);
-            app.tasks().spawn(report);
+            app.spawn(report);
         }
     }
 }

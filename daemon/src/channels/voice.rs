@@ -264,7 +264,7 @@ impl Playing {
         let mut seed = [0; 32];
         app.with_ids_rng(|rng| rng.fill_bytes(&mut seed));
         let play = player::play(line, (terms, seed), wanted, tell, stop.clone());
-        let task = app.tasks().spawn(play);
+        let task = app.spawn(play);
         Self { media, told, stop, task }
     }
 

@@ -52,6 +52,6 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     let span = tracing::Span::current();
-    let task = app.tasks().spawn(tracing::Instrument::instrument(work, span));
+    let task = app.spawn(tracing::Instrument::instrument(work, span));
     task.await.map_err(|panicked| Problem::internal(&panicked))
 }

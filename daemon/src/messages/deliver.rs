@@ -26,9 +26,9 @@ pub(super) const SENDING: &str = "sending";
 /// Hands it on in a task of its own.
 pub(super) fn start(app: &App, message: Message) {
     if message.live && !message.parts.is_empty() {
-        app.tasks().spawn(super::smpp::run(app.clone(), message));
+        app.spawn(super::smpp::run(app.clone(), message));
     } else {
-        app.tasks().spawn(run(app.clone(), message));
+        app.spawn(run(app.clone(), message));
     }
 }
 

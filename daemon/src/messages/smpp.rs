@@ -94,14 +94,14 @@ pub fn start(app: &App, mut passwords: BTreeMap<TrunkName, Secret>) {
         let (parts, arrived) = parts(app, settings.clone(), passwords.remove(&settings.name));
         let (link, keep) = link::open(parts);
         app.links().add(settings.name.clone(), link);
-        app.tasks().spawn(keep);
-        app.tasks().spawn(arrivals::run(app.clone(), settings.name.clone(), arrived));
+        app.spawn(keep);
+        app.spawn(arrivals::run(app.clone(), settings.name.clone(), arrived));
     }
     if !config.smpp.is_empty() {
-        app.tasks().spawn(overdue::run(app.clone()));
+        app.spawn(overdue::run(app.clone()));
     }
     // Parts may wait that a link brought which is not in the file any more.
-    app.tasks().spawn(incomplete::run(app.clone()));
+    app.spawn(incomplete::run(app.clone()));
 }
 
 fn parts(

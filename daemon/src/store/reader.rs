@@ -1,5 +1,6 @@
 //! The reading side: connections of its own, a deadline on everything.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::postgres::PgPool;
@@ -464,19 +465,31 @@ impl From<StoreError> for ReadFault {
     }
 }
 
-async fn bounded<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
+/// One try of a read. Boxed, so that what surrounds it is compiled once for each kind of result and
+/// not once for each statement; beside a statement it costs nothing.
+type Try<'a, T> = Pin<Box<dyn Future<Output = Result<T, ReadFault>> + Send + 'a>>;
+
+async fn bounded<'a, T, F>(read: impl Fn() -> F + Sync + 'a) -> Result<T, StoreError>
 where
-    F: Future<Output = Result<T, sqlx::Error>>,
+    F: Future<Output = Result<T, sqlx::Error>> + Send + 'a,
 {
-    bounded_fault(|| async { Ok(read().await?) }).await
+    bounded_tries(&|| -> Try<'a, T> {
+        let read = read();
+        Box::pin(async { Ok(read.await?) })
+    })
+    .await
+}
+
+async fn bounded_fault<'a, T, F>(read: impl Fn() -> F + Sync + 'a) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, ReadFault>> + Send + 'a,
+{
+    bounded_tries(&|| -> Try<'a, T> { Box::pin(read()) }).await
 }
 
 /// A connection that was idle may have broken unnoticed: another one is tried. Asking each before
 /// its use would cost every read a round trip.
-async fn twice<T, F>(read: impl Fn() -> F) -> Result<T, ReadFault>
-where
-    F: Future<Output = Result<T, ReadFault>>,
-{
+async fn twice<'a, T>(read: &(dyn Fn() -> Try<'a, T> + Sync)) -> Result<T, ReadFault> {
     match read().await {
         Err(ReadFault::Sql(sqlx::Error::Io(error))) => {
             tracing::info!(%error, "a connection that reads broke, taking another");
@@ -487,10 +500,7 @@ where
 }
 
 /// Runs a read under its deadline and logs why it failed.
-async fn bounded_fault<T, F>(read: impl Fn() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, ReadFault>>,
-{
+async fn bounded_tries<'a, T>(read: &(dyn Fn() -> Try<'a, T> + Sync)) -> Result<T, StoreError> {
     telemetry::store_read();
     match tokio::time::timeout(READ_DEADLINE, twice(read)).await {
         Ok(Ok(value)) => Ok(value),

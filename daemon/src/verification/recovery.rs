@@ -58,7 +58,7 @@ pub async fn recover(app: &App) -> Result<Recovered, StoreError> {
         let app = app.clone();
         // A call for nobody never left: there is nothing to cancel.
         let was_placed = !decoys.contains(&call.verification_id);
-        app.clone().tasks().spawn(async move { interrupt(&app, call, was_placed).await });
+        app.clone().spawn(async move { interrupt(&app, call, was_placed).await });
     }
     Ok(found)
 }
@@ -85,7 +85,7 @@ async fn open(
             if !goes_on && !interrupted.contains(&verification.verification_id) {
                 let app = app.clone();
                 let id = verification.verification_id;
-                app.clone().tasks().spawn(async move { nothing_left(&app, id).await });
+                app.clone().spawn(async move { nothing_left(&app, id).await });
             }
         }
         count += page.len();

@@ -20,7 +20,7 @@ pub async fn run(app: App) {
     while let Some(due) = app.moves().due(&app).await {
         for verification_id in due {
             let app = app.clone();
-            app.clone().tasks().spawn(async move { advance(&app, verification_id).await });
+            app.clone().spawn(async move { advance(&app, verification_id).await });
         }
     }
 }

@@ -189,11 +189,11 @@ impl Act {
             Way::Pretend(number, pace) => service::play(app, call_id, number, pace),
         };
         let span = telemetry::verification_span(verification_id);
-        app.tasks().spawn(run(app.clone(), verification_id, self.leg, watch).instrument(span));
+        app.spawn(run(app.clone(), verification_id, self.leg, watch).instrument(span));
     }
 
     /// Ends the row of a call that is not placed, in a task of its own.
     pub fn disown(self, app: &App, verification_id: VerificationId) {
-        app.tasks().spawn(disown(app.clone(), verification_id, self.leg.call.call_id));
+        app.spawn(disown(app.clone(), verification_id, self.leg.call.call_id));
     }
 }

@@ -53,7 +53,7 @@ pub(in crate::http) async fn events(
     let first = first.ok_or_else(|| Problem::new(Code::NotFound))?;
     let (events, stream) = mpsc::channel(UNREAD_LIMIT);
     let follower = Follower { app: app.clone(), who, full: caller.sees_numbers(), events };
-    app.tasks().spawn(follower.run(id, first, versions));
+    app.spawn(follower.run(id, first, versions));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 
 /// Hands it over in a task of its own.
 pub(in crate::messages) fn start(app: &App, letter: StoredLetter) {
-    app.tasks().spawn(run(app.clone(), letter));
+    app.spawn(run(app.clone(), letter));
 }
 
 /// Goes on with the letters of an earlier process; answers how many there were.

@@ -38,7 +38,7 @@ pub(super) async fn run(app: App, link: TrunkName, mut arrived: mpsc::Receiver<D
         let Some(delivery) = delivery else { return };
         let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
         let (task_app, link) = (app.clone(), link.clone());
-        app.tasks().spawn(async move {
+        app.spawn(async move {
             let status = take(&task_app, &link, &delivery).await;
             delivery.answer(status).await;
             drop(permit);

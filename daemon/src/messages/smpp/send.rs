@@ -53,7 +53,7 @@ pub(in crate::messages) async fn run(app: App, mut message: Message) {
 /// for it may not have been taken.
 pub(in crate::messages) fn take_up(app: &App, mut message: Message) {
     let (task_app, name) = (app.clone(), message.trunk.clone());
-    app.tasks().spawn(async move {
+    app.spawn(async move {
         let Some(name) = name else { return };
         for part in 0..message.parts.len() {
             if message.parts[part].status == PartStatus::Sending {

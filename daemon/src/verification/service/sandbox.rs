@@ -166,7 +166,7 @@ pub(crate) fn play(app: &App, call_id: CallId, number: MagicNumber, pace: Pace) 
     let (ended, ended_watch) = oneshot::channel();
     let hung_up = app.played().begin(call_id);
     let app = app.clone();
-    app.clone().tasks().spawn(async move {
+    app.clone().spawn(async move {
         // Whoever watches may be gone; the play goes on for the record.
         let told = perform(&app, &hung_up, number, pace, &progress).await;
         app.played().end(call_id);
