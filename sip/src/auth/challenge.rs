@@ -194,6 +194,12 @@ mod tests {
     }
 
     #[test]
+    fn of_a_parameter_that_stands_twice_the_first_counts() {
+        let found = read("Digest realm=\"a\", realm=\"b\", nonce=\"1\", nonce=\"2\"");
+        assert_eq!((found[0].realm, found[0].nonce), (&b"a"[..], &b"1"[..]));
+    }
+
+    #[test]
     fn charset_and_userhash_change_nothing() {
         let plain = read("Digest realm=\"a\", nonce=\"1\", qop=\"auth\"");
         let dressed = read(

@@ -344,6 +344,15 @@ fn a_nat_binding_is_kept_open() {
     let sent = bench.take_all();
     assert_eq!(sent.iter().map(|sent| sent.text.as_str()).collect::<Vec<_>>(), ["\r\n\r\n"; 2]);
     assert_eq!(parameter("a;b=c", "b"), Some("c"));
+
+    // A stream is kept open by whoever holds the connection.
+    let mut settings = trunk_settings();
+    settings.keep_alive = Some(secs(25));
+    settings.transport = Transport::Tcp;
+    settings.targets = vec![Target { transport: Transport::Tcp, ..Target::udp(address(CARRIER)) }];
+    let mut bench = Bench::with(settings);
+    bench.wait(secs(51));
+    bench.assert_silent();
 }
 
 #[test]
@@ -366,6 +375,35 @@ fn changed_settings_that_leave_the_contact_alone_keep_the_binding() {
     bench.ua.update_trunk(bench.now, bench.trunk, settings);
     bench.drain();
     assert!(bench.take("REGISTER").header("Contact").starts_with("<sip:another@"));
+}
+
+#[test]
+fn another_lifetime_is_asked_for_at_once() {
+    let mut bench = registering();
+    register(&mut bench);
+    bench.wait(secs(1));
+    let mut settings = trunk_settings();
+    settings.registrar = Some(HostPort { host: "sip.example.ru".into(), port: None });
+    settings.line = Some("line-token-of-north".into());
+    settings.expires = secs(120);
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    assert_eq!(bench.take("REGISTER").header("Expires"), "120");
+}
+
+#[test]
+fn what_was_learnt_of_one_socket_is_not_believed_of_another() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.invite();
+    let seen = invite.answer(486, "a", "");
+    bench.receive(&seen.replace(";rport;", ";rport=40001;received=203.0.113.9;"));
+    bench.take("ACK");
+    let mut settings = trunk_settings();
+    settings.local = address("198.51.100.8:5070");
+    bench.ua.update_trunk(bench.now, bench.trunk, settings);
+    bench.drain();
+    bench.place(call_request(2));
+    assert!(bench.take("INVITE").header("Contact").contains("@198.51.100.8:5070"));
 }
 
 #[test]
