@@ -135,3 +135,47 @@ impl Reports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(
+        reports: &mut Reports,
+        nth: u64,
+        outcome: CallOutcome,
+    ) -> watch::Receiver<CallProgress> {
+        let (progress, watch) = watch::channel(CallProgress::default());
+        let (ended, _) = oneshot::channel();
+        let call = CallHandle(nth);
+        reports.call_placed(call, CallId(nth.into()), 0, progress, ended);
+        let summary = CallSummary {
+            call,
+            outcome,
+            rang: false,
+            status: None,
+            q850: None,
+            q850_from_reason: false,
+            retry_after: None,
+            target: ([127, 0, 0, 1], 5060).into(),
+            last_cseq: 1,
+            timeline: Vec::new(),
+        };
+        reports.call_ended(Instant::now(), summary);
+        watch
+    }
+
+    #[test]
+    fn a_call_that_was_left_to_its_silence_or_with_its_trunk_is_heard_when_it_rings_late() {
+        let mut reports = Reports::default();
+        for (nth, outcome, is_heard) in [
+            (1, CallOutcome::TrunkTimeout, true),
+            (2, CallOutcome::TrunkDown, true),
+            (3, CallOutcome::Busy, false),
+        ] {
+            let watch = ended(&mut reports, nth, outcome);
+            reports.late_ringing(CallHandle(nth));
+            assert_eq!(watch.borrow().late_ringing, is_heard, "{outcome:?}");
+        }
+    }
+}

@@ -294,4 +294,36 @@ mod tests {
         let much_later = start + Duration::from_secs(60);
         assert!(bucket.take(much_later) && bucket.take(much_later) && !bucket.take(much_later));
     }
+
+    #[test]
+    fn a_trunk_that_registers_again_need_not_rest_for_having_been_down() {
+        let now = Instant::now();
+        let address = ([127, 0, 0, 1], 5060).into();
+        let user = sip::UserPart::new("dozvon").unwrap();
+        let settings = sip::TrunkSettings::new("north", "carrier.test", user, address);
+        let spec = TrunkSpec {
+            name: TrunkName::parse("north").unwrap(),
+            settings: settings.clone(),
+            calls_per_second: None,
+            transport: config::TransportChoice::Fixed(sip::Transport::Udp),
+            tls: None,
+        };
+        let handle = TrunkHandle { shard: 0, index: 0 };
+        let mut room = TrunkRoom::new(now, handle, spec, settings);
+        let registered = || RegistrationState::Registered {
+            granted: Duration::from_secs(600),
+            refresh_in: Duration::from_secs(500),
+            target: address,
+            contact: address,
+            round_trip: Duration::ZERO,
+        };
+        room.registration(now, registered());
+        room.breaker.call_ended(now, CallOutcome::TrunkDown, None);
+        // A refresh says nothing new.
+        room.registration(now, registered());
+        assert_eq!(room.status(now).state, TrunkState::Cooling);
+        room.registration(now, RegistrationState::Registering);
+        room.registration(now, registered());
+        assert_eq!(room.status(now).state, TrunkState::Up);
+    }
 }

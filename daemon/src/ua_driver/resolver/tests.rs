@@ -220,4 +220,10 @@ async fn a_trunk_that_asks_again_is_answered_at_once_and_not_more_than_once_a_se
     assert_eq!(address(&mut answers).await, "192.0.2.1:5060");
     assert!(start.elapsed() <= Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(zone.asked() <= 3, "{}", zone.asked());
+    let start = Instant::now();
+    for _ in 0..5 {
+        resolver.resolve(TRUNK, name(), UDP);
+        address(&mut answers).await;
+    }
+    assert!(start.elapsed() >= 4 * SPACING, "{:?}", start.elapsed());
 }
