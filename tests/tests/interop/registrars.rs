@@ -71,9 +71,11 @@ fn pause(registers: &[Captured], nth: usize) -> Duration {
     registers[nth + 1].at - registers[nth].at
 }
 
-/// A refresh of a binding of two seconds leaves in time, and not at once.
+/// A refresh of a binding of two seconds leaves in time, and not at once: 1.6 s after the REGISTER
+/// left at the earliest, which a busy registrar may have read half a second late; any later, and it
+/// would have come twice.
 fn refreshed_in_time(pause: Duration) {
-    assert!((1_500..2_000).contains(&pause.as_millis()), "refreshed after {pause:?}");
+    assert!((1_000..2_000).contains(&pause.as_millis()), "refreshed after {pause:?}");
 }
 
 /// The nonce of the second challenge, which came to the refresh.
