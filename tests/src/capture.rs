@@ -61,6 +61,22 @@ impl Captured {
         Some(read)
     }
 
+    /// How an answer to this request begins: its first line, such as `200 OK`, and what it takes over
+    /// from the request (RFC 3261 section 8.2.6.2). All but a 100 tag a To that has no tag yet.
+    #[must_use]
+    pub fn answer_head(&self, status: &str, to_tag: &str) -> String {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            for mut value in self.headers(name) {
+                if name == "To" && !status.starts_with("100") && !value.contains(";tag=") {
+                    let _ = write!(value, ";tag={to_tag}");
+                }
+                let _ = write!(text, "{name}: {value}\r\n");
+            }
+        }
+        text
+    }
+
     /// The first line.
     #[must_use]
     pub fn start_line(&self) -> String {

@@ -296,15 +296,7 @@ pub fn answer(request: &Captured, status: &str) -> Vec<u8> {
 }
 
 fn answer_with(request: &Captured, status: &str, session: &str) -> Vec<u8> {
-    let mut text = format!("SIP/2.0 {status}\r\n");
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-        for mut value in request.headers(name) {
-            if name == "To" && !status.starts_with("100") && !value.contains(";tag=") {
-                value.push_str(";tag=phone");
-            }
-            text += &format!("{name}: {value}\r\n");
-        }
-    }
+    let mut text = request.answer_head(status, "phone");
     text += "Contact: <sip:phone@phones.example>\r\n";
     if !session.is_empty() {
         text += "Content-Type: application/sdp\r\n";

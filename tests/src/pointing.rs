@@ -131,15 +131,7 @@ fn way(invite: &Captured) -> &'static [&'static str] {
 
 /// Everything that could name a place names the other one.
 fn answer(request: &Captured, status: &str, target: SocketAddr) -> String {
-    let mut text = format!("SIP/2.0 {status}\r\n");
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-        for mut value in request.headers(name) {
-            if name == "To" && !value.contains(";tag=") {
-                value.push_str(";tag=carrier");
-            }
-            text += &format!("{name}: {value}\r\n");
-        }
-    }
+    let text = request.answer_head(status, "carrier");
     let (ip, port) = (target.ip(), target.port());
     let body = format!(
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0\r\n"

@@ -296,15 +296,7 @@ fn lasted(time: Duration, seconds: u64) {
 }
 
 async fn answer(carrier: &UdpSocket, request: &Captured, status: &str, lines: &str) {
-    let mut text = format!("SIP/2.0 {status}\r\n");
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-        for mut value in request.headers(name) {
-            if name == "To" && !status.starts_with("100") && !value.contains(";tag=") {
-                value.push_str(";tag=carrier");
-            }
-            text += &format!("{name}: {value}\r\n");
-        }
-    }
+    let mut text = request.answer_head(status, "carrier");
     text += &format!("{lines}Content-Length: 0\r\n\r\n");
     let remote = request.remote.expect("who sent it");
     carrier.send_to(text.as_bytes(), remote).await.expect("the daemon listens");
